@@ -1,0 +1,59 @@
+/**
+ * The daemon seen from outside: what the command line and other programs may import of it.
+ *
+ * Guarantees: one connection a call, closed in every case; a daemon that is not there is DAEMON_ERR_NOT_RUNNING; errors
+ * that the daemon sends arrive as DaemonError with the daemon's own code and message.
+ */
+import { createConnection } from 'node:net'
+import { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
+import { socketPath } from './paths.js'
+import type { Reply, Verb, Verbs } from './protocol.js'
+
+export { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
+export * from './options.js'
+export { logPath, socketPath, stateRoot } from './paths.js'
+export type * from './protocol.js'
+export { ensureDaemon } from './spawn.js'
+export { zoneCommand } from './zone-command.js'
+
+function asDaemonError(error: { code: string; message: string }): DaemonError {
+  const code = error.code in DAEMON_ERRORS ? (error.code as DaemonErrorCode) : 'DAEMON_ERR_REQUEST'
+  return new DaemonError(code, error.message)
+}
+
+function unreachable(path: string, error: NodeJS.ErrnoException): DaemonError {
+  if (error.code === 'EACCES') {
+    const message = `not allowed to use the control socket ${path}: run with sudo`
+    return new DaemonError('DAEMON_ERR_PERMISSION', message, { cause: error })
+  }
+  const message = `no daemon answers on ${path}: \`zslab device create\` starts one`
+  return new DaemonError('DAEMON_ERR_NOT_RUNNING', message, { cause: error })
+}
+
+/** Ask the daemon. Rejects with DaemonError. */
+export function request<V extends Verb>(
+  verb: V,
+  params: Verbs[V]['params'],
+  path = socketPath(),
+): Promise<Verbs[V]['result']> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path)
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.on('connect', () => socket.write(`${JSON.stringify({ id: 1, verb, params })}\n`))
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      const end = text.indexOf('\n')
+      if (end < 0) return
+      socket.destroy()
+      const reply = JSON.parse(text.slice(0, end)) as Reply
+      if (reply.error !== undefined) reject(asDaemonError(reply.error))
+      else resolve(reply.result as Verbs[V]['result'])
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(path, error)))
+    socket.on('close', () => {
+      const message = 'the daemon closed the connection without an answer: see its log'
+      reject(new DaemonError('DAEMON_ERR_NOT_RUNNING', message))
+    })
+  })
+}

@@ -1,0 +1,281 @@
+/**
+ * One ublk device from ADD_DEV to DEL_DEV.
+ *
+ * The order of things is the kernel's (Documentation/block/ublk.rst) and learned the hard way:
+ * - START_DEV asks the queues for a zone report before it returns, so they must be serving by then;
+ * - a START_DEV that fails after that report crashes some kernels, so everything is validated before it;
+ * - DEL_DEV waits for whoever still holds the char device, so workers end first and the descriptor is closed.
+ * Whatever fails on the way, what was done before it is undone.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  closeFd,
+  mapShared,
+  type NativeMedia,
+  openCharDevice,
+  openMedia,
+  UBLK_F_CMD_IOCTL_ENCODE,
+  UBLK_F_USER_COPY,
+  UBLK_F_USER_RECOVERY,
+  UBLK_F_USER_RECOVERY_REISSUE,
+  UBLK_F_ZONED,
+  UBLK_S_DEV_QUIESCED,
+  type UblkControl,
+  unmapShared,
+} from '../ublk-native/index.js'
+import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { DaemonError } from './errors.js'
+import type { DeviceOptions } from './options.js'
+import { devicePath } from './paths.js'
+import { QueuePool } from './queue-pool.js'
+import type { WorkerTask } from './queue-worker.js'
+import { SharedState } from './shared-state.js'
+import {
+  createStateDirectory,
+  type DeviceRecord,
+  readRecord,
+  removeStateDirectory,
+  writeRecord,
+} from './state-directory.js'
+
+/** The largest request, and so the largest zone report: 16384 zones (a report of several requests comes back wrong). */
+export const MAX_IO_BYTES = 1024 * 1024
+const RECOVERY_WAIT_MS = 20_000
+const RECOVERY_RETRY_MS = 25
+
+/** What a device needs of the daemon. */
+export interface DeviceHost {
+  readonly control: UblkControl
+  readonly onWorkerDeath: (error: unknown) => void
+  readonly delay: (milliseconds: number) => Promise<void>
+}
+
+/** Options → what the zone model takes. Throws ZoneModelError with the message for people. */
+export function geometryOptions(options: DeviceOptions): GeometryOptions {
+  return {
+    zoneCount: options.zones,
+    zoneSizeBytes: options.zoneSize,
+    zoneCapacityBytes: options.zoneCapacity ?? options.zoneSize,
+    conventionalCount: options.conventional,
+    maxOpen: options.maxOpen,
+    maxActive: options.maxActive,
+    maxAppendBytes:
+      options.maxAppend ?? Math.min(MAX_IO_BYTES, options.zoneCapacity ?? options.zoneSize),
+    blockSizeBytes: options.blockSize,
+  }
+}
+
+function flagsOf(options: DeviceOptions): number {
+  const base = UBLK_F_ZONED | UBLK_F_USER_COPY | UBLK_F_CMD_IOCTL_ENCODE
+  return options.recovery ? base | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE : base
+}
+
+export class Device {
+  readonly path: string
+  readonly #host: DeviceHost
+  #buffer: ArrayBuffer | null = null
+  #charFd = -1
+  #pool: QueuePool | null = null
+  #state: SharedState | null = null
+  #media: NativeMedia | null = null
+
+  private constructor(
+    readonly record: DeviceRecord,
+    readonly geometry: Geometry,
+    host: DeviceHost,
+  ) {
+    this.path = `/dev/ublkb${record.id}`
+    this.#host = host
+  }
+
+  get id(): number {
+    return this.record.id
+  }
+
+  get state(): SharedState {
+    return this.#state!
+  }
+
+  get media(): NativeMedia {
+    return this.#media!
+  }
+
+  /** Make a new device and serve it. Rejects with nothing left behind. */
+  static async create(options: DeviceOptions, host: DeviceHost): Promise<Device> {
+    const geometry = Geometry.create(geometryOptions(options))
+    const { control } = host
+    const added = await control.addDevice({
+      id: options.id,
+      queueCount: options.queues,
+      depth: options.depth,
+      maxIoBytes: MAX_IO_BYTES,
+      flags: flagsOf(options),
+    })
+    let device: Device | null = null
+    try {
+      const missing = flagsOf(options) & ~added.flags
+      if (missing !== 0) {
+        const message = `this kernel does not offer ublk features 0x${missing.toString(16)}: use Linux 6.6 or newer`
+        throw new DaemonError('DAEMON_ERR_KERNEL', message)
+      }
+      createStateDirectory(added.id)
+      const queues = {
+        queueCount: added.queueCount,
+        depth: added.depth,
+        maxIoBytes: added.maxIoBytes,
+      }
+      device = new Device(writeRecord(added.id, options, queues), geometry, host)
+      device.#map(true)
+      await control.setParams(added.id, device.#params())
+      await device.#startQueues()
+      await control.start(added.id, process.pid)
+      return device
+    } catch (error) {
+      await device?.#releaseQueues()
+      device?.#unmap()
+      await control.delete(added.id).catch(() => {})
+      removeStateDirectory(added.id)
+      throw error
+    }
+  }
+
+  /** Take over the device of a daemon that died. The kernel then delivers again what was in flight. */
+  static async recover(id: number, host: DeviceHost): Promise<Device> {
+    const old = readRecord(id)
+    if (old?.options.recovery !== true) {
+      const message = `/dev/ublkb${id} cannot be recovered (made with --no-recovery, or its state is gone): zslab device delete ${id}`
+      throw new DaemonError('DAEMON_ERR_NOT_RECOVERABLE', message)
+    }
+    await waitUntilQuiesced(id, host)
+    const geometry = Geometry.create(geometryOptions(old.options))
+    await startRecovery(id, host)
+    const device = new Device(writeRecord(id, old.options, old), geometry, host)
+    try {
+      device.#map(false)
+      device.state.stopRequested = false
+      device.state.table.recover()
+      await device.#startQueues()
+      await host.control.endRecovery(id, process.pid)
+      return device
+    } catch (error) {
+      await device.#releaseQueues()
+      device.#unmap()
+      throw error
+    }
+  }
+
+  /** Stop the disk (what is in flight is served first), end the workers, delete it, forget its state. */
+  async delete(): Promise<void> {
+    const { control } = this.#host
+    await control.stop(this.id)
+    await this.#releaseQueues()
+    this.#unmap()
+    await control.delete(this.id)
+    removeStateDirectory(this.id)
+  }
+
+  #map(create: boolean): void {
+    const { queueCount, depth, options } = this.record
+    const directory = devicePath(this.id)
+    const bytes = SharedState.bytesNeeded(this.geometry, queueCount, depth)
+    const buffer = mapShared(join(directory, 'table'), bytes, create)
+    this.#buffer = buffer
+    if (create) SharedState.format(buffer, this.geometry, queueCount, depth)
+    this.#state = new SharedState(buffer, this.geometry, queueCount, depth)
+    this.#media = openMedia({
+      directory,
+      bytes: this.geometry.totalBytes,
+      sameFill: options.sameFill,
+      create,
+    })
+  }
+
+  #unmap(): void {
+    this.#media?.close()
+    this.#media = null
+    this.#state = null
+    if (this.#buffer !== null) unmapShared(this.#buffer)
+    this.#buffer = null
+  }
+
+  #params() {
+    const { geometry } = this
+    const blockShift = Math.log2(geometry.blockSizeBytes)
+    return {
+      blockShift,
+      physicalBlockShift: blockShift,
+      maxSectors: MAX_IO_BYTES / 512,
+      chunkSectors: geometry.zoneSizeSectors,
+      totalSectors: geometry.totalSectors,
+      maxOpen: geometry.maxOpen,
+      maxActive: geometry.maxActive,
+      maxAppendSectors: geometry.maxAppendSectors,
+      discard: {
+        granularityBytes: geometry.blockSizeBytes,
+        maxDiscardSectors: geometry.zoneSizeSectors,
+        maxWriteZeroesSectors: geometry.zoneSizeSectors,
+      },
+      volatileCache: true,
+      fua: true,
+    }
+  }
+
+  async #startQueues(): Promise<void> {
+    const { id, queueCount, depth, maxIoBytes, options } = this.record
+    this.#charFd = await openCharDevice(id)
+    const task = {
+      directory: devicePath(id),
+      geometry: geometryOptions(options),
+      charFd: this.#charFd,
+      queueCount,
+      depth,
+      maxIoBytes,
+      sameFill: options.sameFill,
+    }
+    const tasks: WorkerTask[] = []
+    for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })
+    this.#pool = await QueuePool.start(tasks, this.#host.onWorkerDeath)
+  }
+
+  async #releaseQueues(): Promise<void> {
+    if (this.#pool !== null) {
+      this.state.stopRequested = true
+      this.#pool.kick()
+      await this.#pool.ended()
+      this.#pool = null
+    }
+    if (this.#charFd >= 0) closeFd(this.#charFd)
+    this.#charFd = -1
+  }
+}
+
+/** The kernel notices a dead daemon within seconds, not at once. */
+async function waitUntilQuiesced(id: number, host: DeviceHost): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += RECOVERY_RETRY_MS) {
+    const info = await host.control.info(id)
+    if (info?.state === UBLK_S_DEV_QUIESCED) return
+    if (info === null || !existsSync(`/sys/block/ublkb${id}`)) {
+      const message = `the kernel has no device ${id} any more: zslab device delete ${id} clears what is left`
+      throw new DaemonError('DAEMON_ERR_NOT_RECOVERABLE', message)
+    }
+    if (waitedMs >= RECOVERY_WAIT_MS) {
+      const message = `device ${id} is in state ${info.state} after ${RECOVERY_WAIT_MS / 1000} s: is its old daemon (pid ${info.pid}) gone?`
+      throw new DaemonError('DAEMON_ERR_BUSY', message)
+    }
+    await host.delay(RECOVERY_RETRY_MS)
+  }
+}
+
+/** EBUSY until the last thread of the old daemon has let go of the char device. */
+async function startRecovery(id: number, host: DeviceHost): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += RECOVERY_RETRY_MS) {
+    try {
+      return await host.control.startRecovery(id)
+    } catch (error) {
+      const busy = (error as { code?: string }).code === 'EBUSY'
+      if (!busy || waitedMs >= RECOVERY_WAIT_MS) throw error
+    }
+    await host.delay(RECOVERY_RETRY_MS)
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * daemon: keeps devices alive.
+ *
+ * Goals: one process, one thread a ublk queue, control over a Unix socket; SIGKILL at any moment loses nothing that was
+ * acknowledged. Non-goals: zone rules (zone-model), moving bytes (ublk-native), objects (store), a network listener.
+ */
+
+import { writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { hardenProcess } from '../ublk-native/index.js'
+import { ControlServer } from './control-server.js'
+import { DaemonError } from './errors.js'
+import { createLog, type Logger } from './log.js'
+import { socketPath } from './paths.js'
+import type { Verbs } from './protocol.js'
+import { Registry } from './registry.js'
+
+/** A daemon that was started by a command ends when it has had no device and no caller for this long. */
+const IDLE_EXIT_MS = 3000
+const IDLE_CHECK_MS = 500
+/** The exit code of a bug (sysexits.h: EX_SOFTWARE). */
+const EXIT_BUG = 70
+
+export interface DaemonRun {
+  /** End when idle. */
+  idleExit?: boolean
+  /** Called when requests are answered. */
+  onReady?: () => void
+}
+
+/** package.json lies one level up from the sources and two from dist/. */
+async function version(): Promise<string> {
+  for (const place of ['../package.json', '../../package.json']) {
+    try {
+      const text = await readFile(new URL(place, import.meta.url), 'utf8')
+      return (JSON.parse(text) as { version: string }).version
+    } catch {
+      // The other place, then.
+    }
+  }
+  return 'unknown'
+}
+
+function dispatch(registry: Registry, name: string, stop: () => void) {
+  const verbs: { [V in keyof Verbs]: (params: Verbs[V]['params']) => unknown } = {
+    ping: () => ({ pid: process.pid, version: name, devices: registry.size }),
+    'device.create': params => registry.create(params),
+    'device.list': () => registry.list(),
+    'device.show': ({ id }) => registry.show(id),
+    'device.delete': ({ id, force }) => registry.delete(id, force ?? false),
+    'device.recover': ({ id }) => registry.recover(id),
+    'zone.report': ({ id, ...range }) => registry.report(id, range),
+    'zone.offline': ({ id, first, count }) => registry.offline(id, first, count),
+    explain: ({ id, count }) => registry.explain(id, count ?? 10),
+    stats: ({ id }) => registry.stats(id),
+    shutdown: () => {
+      stop()
+      return { pid: process.pid }
+    },
+  }
+  return async (verb: string, params: Record<string, unknown>): Promise<unknown> => {
+    if (!Object.hasOwn(verbs, verb)) {
+      const known = Object.keys(verbs).join(', ')
+      throw new DaemonError('DAEMON_ERR_REQUEST', `unknown verb ${verb}: expected one of ${known}`)
+    }
+    return (verbs[verb as keyof Verbs] as (params: unknown) => unknown)(params)
+  }
+}
+
+/** The daemon serves file systems: it must not wait for its own write-back, be swapped out, or be the OOM killer's first choice. */
+function harden(log: Logger): void {
+  const { mlock, ioFlusher } = hardenProcess()
+  let oomScore = 0
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '-900')
+  } catch (error) {
+    oomScore = (error as NodeJS.ErrnoException).errno ?? -1
+  }
+  if (mlock < 0 || ioFlusher < 0 || oomScore < 0) {
+    log.warn({ mlock, ioFlusher, oomScore }, 'not fully protected against memory pressure')
+  }
+}
+
+/**
+ * Serve until SIGTERM, SIGINT or `shutdown`; resolves when everything is released.
+ * Rejects with DAEMON_ERR_ALREADY_RUNNING when another daemon has the socket.
+ */
+export async function runDaemon(run: DaemonRun = {}): Promise<void> {
+  const log = createLog()
+  const stopping = new AbortController()
+  const stop = () => stopping.abort()
+  const registry = new Registry(log, {
+    delay: milliseconds => delay(milliseconds),
+    onWorkerDeath: error => {
+      log.fatal(
+        { err: error },
+        'a queue worker died: the process goes with it, devices wait for recovery',
+      )
+      process.exit(EXIT_BUG)
+    },
+  })
+  const server = await ControlServer.start(
+    socketPath(),
+    dispatch(registry, await version(), () => setImmediate(stop)),
+  )
+  harden(log)
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  await registry.adopt()
+  log.info({ socket: socketPath(), devices: registry.size }, 'daemon ready')
+  run.onReady?.()
+  await untilStopped(stopping.signal, run.idleExit === true, registry, server)
+  log.info('draining')
+  server.close()
+  await registry.drain()
+  log.info('daemon ended')
+}
+
+async function untilStopped(
+  signal: AbortSignal,
+  idleExit: boolean,
+  registry: Registry,
+  server: ControlServer,
+): Promise<void> {
+  while (!signal.aborted) {
+    await delay(IDLE_CHECK_MS, undefined, { signal }).catch(() => {})
+    const idle = registry.size === 0 && Date.now() - server.idleSinceMs > IDLE_EXIT_MS
+    if (idleExit && idle) return
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The thread of one ublk queue: maps what it shares, opens its ring (a ring belongs to the thread that makes it), serves.
+ *
+ * Messages to main: {ready: true, kickFd} once its tags can be fetched, {done: result} when the loop has ended and everything
+ * that holds the device is closed. Any exception kills the process on purpose: a worker never dies alone (the kernel then
+ * keeps the requests for the next daemon).
+ */
+import { join } from 'node:path'
+import { parentPort, workerData } from 'node:worker_threads'
+import { hardenThread, mapShared, openMedia, openQueue } from '../ublk-native/index.js'
+import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { Planner } from './plan.js'
+import { serve } from './serve.js'
+import { SharedState } from './shared-state.js'
+
+/** What main gives a worker. */
+export interface WorkerTask {
+  directory: string
+  geometry: GeometryOptions
+  charFd: number
+  queueId: number
+  queueCount: number
+  depth: number
+  maxIoBytes: number
+  sameFill: boolean
+}
+
+function run(task: WorkerTask): void {
+  const geometry = Geometry.create(task.geometry)
+  const bytes = SharedState.bytesNeeded(geometry, task.queueCount, task.depth)
+  const buffer = mapShared(join(task.directory, 'table'), bytes, false)
+  const state = new SharedState(buffer, geometry, task.queueCount, task.depth)
+  const media = openMedia({
+    directory: task.directory,
+    bytes: geometry.totalBytes,
+    sameFill: task.sameFill,
+    create: false,
+  })
+  hardenThread()
+  const queue = openQueue({
+    charFd: task.charFd,
+    queueId: task.queueId,
+    depth: task.depth,
+    maxIoBytes: task.maxIoBytes,
+    media,
+    marks: new Int32Array(buffer),
+    markByteOffsets: [
+      state.table.markByteOffset(task.queueId, 0),
+      state.table.markByteOffset(task.queueId, 1),
+    ],
+  })
+  const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth)
+  parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
+  const result = serve(queue, planner, state)
+  queue.close()
+  media.close()
+  parentPort!.postMessage({ done: result })
+}
+
+run(workerData as WorkerTask)

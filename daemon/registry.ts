@@ -1,0 +1,287 @@
+/**
+ * All devices of this daemon, and what dead daemons left behind.
+ *
+ * Operations on one device run one after the other; different devices do not wait for each other.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import {
+  refusedKernel,
+  UBLK_F_USER_COPY,
+  UBLK_F_ZONED,
+  UblkControl,
+  UblkError,
+} from '../ublk-native/index.js'
+import { Geometry, offlineZone, ZoneModelError } from '../zone-model/index.js'
+import { Device, type DeviceHost, geometryOptions } from './device.js'
+import { deviceInfo, deviceStats, refusals, zoneReport } from './device-view.js'
+import { DaemonError } from './errors.js'
+import type { Logger } from './log.js'
+import { loadModule } from './module.js'
+import { type DeviceOptions, resolveOptions } from './options.js'
+import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
+import {
+  isServed,
+  listStateDirectories,
+  readRecord,
+  removeStateDirectory,
+} from './state-directory.js'
+
+const CONTROL_PATH = '/dev/ublk-control'
+
+/** Where a device is mounted, or null. */
+function mountPointOf(id: number): string | null {
+  const name = `/dev/ublkb${id}`
+  for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
+    const [source, target] = line.split(' ')
+    if (source === name) return target ?? ''
+  }
+  return null
+}
+
+export class Registry {
+  readonly #devices = new Map<number, Device>()
+  readonly #log: Logger
+  readonly #host: DeviceHost
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(log: Logger, host: Omit<DeviceHost, 'control'>) {
+    this.#log = log
+    this.#host = { ...host, control: new UblkControl() }
+  }
+
+  get size(): number {
+    return this.#devices.size
+  }
+
+  /** One at a time: ublk serialises control commands too, and half-made devices are hard to reason about. */
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(operation, operation)
+    this.#last = next.catch(() => {})
+    return next
+  }
+
+  /** Throws a DaemonError that says what is missing, before anything is made. */
+  async #checkKernel(options: DeviceOptions): Promise<void> {
+    const reason = refusedKernel(release())
+    if (reason !== null && !options.unsafeKernel) {
+      const message = `${reason} Boot another kernel, use \`zslab vm\`, or insist with --unsafe-kernel.`
+      throw new DaemonError('DAEMON_ERR_KERNEL', message)
+    }
+    if (!existsSync(CONTROL_PATH)) await loadModule('ublk_drv')
+    if (!existsSync(CONTROL_PATH)) {
+      const message = `${CONTROL_PATH} is missing: this kernel has no ublk, or not its module. \`zslab doctor\` says more`
+      throw new DaemonError('DAEMON_ERR_NO_UBLK', message)
+    }
+    const features = await this.#host.control.features()
+    if ((features & UBLK_F_ZONED) === 0 || (features & UBLK_F_USER_COPY) === 0) {
+      const message =
+        'ublk of this kernel has no zoned devices: use Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED'
+      throw new DaemonError('DAEMON_ERR_KERNEL', message)
+    }
+  }
+
+  create(given: Record<string, unknown>): Promise<DeviceInfo> {
+    return this.#inTurn(async () => {
+      const options = resolveOptions(given)
+      // Before the kernel is asked: what it refuses late, it refuses badly (see device.ts).
+      const geometry = Geometry.create(geometryOptions(options))
+      try {
+        await this.#checkKernel(options)
+        const device = await Device.create(options, this.#host)
+        this.#devices.set(device.id, device)
+        const zones = geometry.zoneCount
+        this.#log.info(
+          { device: device.id, zones, queues: device.record.queueCount },
+          'device created',
+        )
+        return deviceInfo(device.record, device.geometry, 'live')
+      } catch (error) {
+        this.#log.warn({ err: error }, 'device not created')
+        throw explain(error, options.id)
+      }
+    })
+  }
+
+  /** Devices served here, and those whose daemon died. */
+  async list(): Promise<DeviceInfo[]> {
+    const infos: DeviceInfo[] = []
+    for (const id of listStateDirectories()) {
+      const info = await this.#describe(id)
+      if (info !== null) infos.push(info)
+    }
+    return infos
+  }
+
+  async #describe(id: number): Promise<DeviceInfo | null> {
+    const own = this.#devices.get(id)
+    if (own !== undefined) return deviceInfo(own.record, own.geometry, 'live')
+    const record = readRecord(id)
+    if (record === null) return null
+    const geometry = Geometry.create(geometryOptions(record.options))
+    if (isServed(record)) return deviceInfo(record, geometry, 'live')
+    const known = (await this.#host.control.info(id).catch(() => null)) !== null
+    return deviceInfo(record, geometry, known && record.options.recovery ? 'orphan' : 'dead')
+  }
+
+  async show(id: number): Promise<DeviceInfo> {
+    return (await this.#describe(id)) ?? this.#noDevice(id)
+  }
+
+  delete(id: number, force: boolean): Promise<Verbs['device.delete']['result']> {
+    return this.#inTurn(async () => {
+      const mountPoint = mountPointOf(id)
+      if (mountPoint !== null && !force) {
+        const message = `/dev/ublkb${id} is mounted on ${mountPoint}: umount it first, or use --force`
+        throw new DaemonError('DAEMON_ERR_BUSY', message)
+      }
+      const device = this.#devices.get(id)
+      if (device === undefined) await this.#deleteOrphan(id)
+      else await device.delete()
+      this.#devices.delete(id)
+      this.#log.info({ device: id }, 'device deleted')
+      return { id, deleted: true }
+    })
+  }
+
+  /** Everything that a dead daemon left of a device: the kernel's part and ours. */
+  async #deleteOrphan(id: number): Promise<void> {
+    const record = readRecord(id)
+    if (record === null) this.#noDevice(id)
+    if (isServed(record)) {
+      const message = `device ${id} is served by another daemon (pid ${record.pid}): delete it there`
+      throw new DaemonError('DAEMON_ERR_BUSY', message)
+    }
+    const { control } = this.#host
+    if ((await control.info(id)) !== null) {
+      await control.stop(id).catch(() => {})
+      await control.delete(id)
+    }
+    removeStateDirectory(id)
+  }
+
+  recover(id: number): Promise<DeviceInfo> {
+    return this.#inTurn(() => this.#recover(id))
+  }
+
+  async #recover(id: number): Promise<DeviceInfo> {
+    const record = readRecord(id)
+    if (record === null) this.#noDevice(id)
+    if (isServed(record)) {
+      const message = `device ${id} is served by pid ${record.pid}: there is nothing to recover`
+      throw new DaemonError('DAEMON_ERR_NOT_ORPHAN', message)
+    }
+    const device = await Device.recover(id, this.#host)
+    this.#devices.set(id, device)
+    this.#log.info({ device: id, formerPid: record.pid }, 'device recovered')
+    return deviceInfo(device.record, device.geometry, 'live')
+  }
+
+  /** At start: take over what can go on, clear away what cannot. Never fails; what went wrong is in the log. */
+  adopt(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const id of listStateDirectories()) {
+        const record = readRecord(id)
+        if (record !== null && isServed(record)) continue
+        try {
+          const info = record === null ? null : await this.#describe(id)
+          if (info?.state === 'orphan') await this.#recover(id)
+          else if (record === null) removeStateDirectory(id)
+          else await this.#deleteOrphan(id)
+        } catch (error) {
+          this.#log.error({ device: id, err: error }, 'orphan neither recovered nor deleted')
+        }
+      }
+    })
+  }
+
+  /** Before the daemon ends: delete what nobody uses; a mounted device stays for the next daemon, if it can. */
+  drain(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const [id, device] of this.#devices) {
+        if (device.record.options.recovery && mountPointOf(id) !== null) {
+          this.#log.warn({ device: id }, 'device is mounted: left for the next daemon to recover')
+          continue
+        }
+        try {
+          await device.delete()
+          this.#devices.delete(id)
+        } catch (error) {
+          this.#log.error({ device: id, err: error }, 'device not deleted')
+        }
+      }
+    })
+  }
+
+  report(id: number, range: Omit<Verbs['zone.report']['params'], 'id'>): ZoneReport {
+    return zoneReport(this.#own(id), range)
+  }
+
+  stats(id: number): DeviceStats {
+    return deviceStats(this.#own(id))
+  }
+
+  explain(id: number, count: number): Refusal[] {
+    return refusals(this.#own(id), count)
+  }
+
+  /** Only the model is changed here: the caller lets the kernel read the zones again. */
+  offline(id: number, first: number, count: number): { changed: number } {
+    const device = this.#own(id)
+    const { zoneCount } = device.geometry
+    if (first < 0 || count < 1 || first + count > zoneCount) {
+      const message = `zones ${first} to ${first + count - 1}: device ${id} has zones 0 to ${zoneCount - 1}`
+      throw new DaemonError('DAEMON_ERR_OPTION', message)
+    }
+    for (let zone = first; zone < first + count; zone++) {
+      const status = offlineZone(device.state.table, zone)
+      if (status < 0) {
+        const message = `zone ${zone} cannot go offline from where it is (NVMe status 0x${(-status).toString(16)})`
+        throw new DaemonError('DAEMON_ERR_ZONE', message)
+      }
+    }
+    return { changed: count }
+  }
+
+  #own(id: number): Device {
+    const device = this.#devices.get(id)
+    if (device !== undefined) return device
+    const record = readRecord(id)
+    if (record === null) this.#noDevice(id)
+    const message = `device ${id} has no living daemon: zslab device recover ${id}`
+    throw new DaemonError('DAEMON_ERR_NO_DEVICE', message)
+  }
+
+  #noDevice(id: number): never {
+    const message = `there is no device ${id}: \`zslab device list\` shows those that are`
+    throw new DaemonError('DAEMON_ERR_NO_DEVICE', message)
+  }
+}
+
+const RESOURCES = ['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE', 'EAGAIN']
+
+/** What went wrong while a device was made → the error that the user sees. */
+function explain(error: unknown, id: number): unknown {
+  if (error instanceof DaemonError || error instanceof ZoneModelError) return error
+  const { code, message } = error as { code?: string; message: string }
+  const cause = { cause: error }
+  if (code !== undefined && RESOURCES.includes(code)) {
+    return new DaemonError('DAEMON_ERR_RESOURCES', `out of resources: ${message}`, cause)
+  }
+  if (!(error instanceof UblkError)) return error
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new DaemonError(
+      'DAEMON_ERR_PERMISSION',
+      `${message}: run with sudo, or use \`zslab vm\``,
+      cause,
+    )
+  }
+  if (code === 'EEXIST') {
+    return new DaemonError(
+      'DAEMON_ERR_DEVICE_EXISTS',
+      `device ${id} is there already: choose another --id`,
+      cause,
+    )
+  }
+  return new DaemonError('DAEMON_ERR_KERNEL_CALL', message, cause)
+}

@@ -1,0 +1,95 @@
+/**
+ * The folder of a device in shared memory: what a daemon leaves behind for the next one.
+ *
+ * `device.json` is written last when a device is made and read first when one is found, so a folder without it is debris.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DeviceOptions } from './options.js'
+import { devicePath, stateRoot } from './paths.js'
+
+const FORMAT_VERSION = 1
+
+/** What must be known to serve the device again. `startTicks` tells a living daemon from another process with its pid. */
+export interface DeviceRecord {
+  version: number
+  id: number
+  pid: number
+  startTicks: number
+  queueCount: number
+  depth: number
+  maxIoBytes: number
+  options: DeviceOptions
+}
+
+/** Start time of a process in clock ticks since boot (proc(5), field 22), or null when there is no such process. */
+export function startTicksOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field, the name, may hold spaces and parentheses: fields are counted from the last parenthesis.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : Number(fields[19])
+  } catch {
+    return null
+  }
+}
+
+/** Whether the daemon that wrote this record still lives. */
+export function isServed(record: DeviceRecord): boolean {
+  return startTicksOf(record.pid) === record.startTicks
+}
+
+export function createStateDirectory(id: number): string {
+  const path = devicePath(id)
+  rmSync(path, { recursive: true, force: true })
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  return path
+}
+
+export function removeStateDirectory(id: number): void {
+  rmSync(devicePath(id), { recursive: true, force: true })
+}
+
+/** Written aside and renamed, so that it is there whole or not at all. */
+export function writeRecord(
+  id: number,
+  options: DeviceOptions,
+  queues: { queueCount: number; depth: number; maxIoBytes: number },
+): DeviceRecord {
+  const record: DeviceRecord = {
+    version: FORMAT_VERSION,
+    id,
+    pid: process.pid,
+    startTicks: startTicksOf(process.pid)!,
+    ...queues,
+    options,
+  }
+  const path = join(devicePath(id), 'device.json')
+  writeFileSync(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+  return record
+}
+
+/** The record of a device, or null when there is none that this version can read. */
+export function readRecord(id: number): DeviceRecord | null {
+  try {
+    const record = JSON.parse(
+      readFileSync(join(devicePath(id), 'device.json'), 'utf8'),
+    ) as DeviceRecord
+    return record.version === FORMAT_VERSION ? record : null
+  } catch {
+    return null
+  }
+}
+
+/** Numbers of all devices that have a folder, debris included. */
+export function listStateDirectories(): number[] {
+  try {
+    return readdirSync(stateRoot())
+      .filter(name => /^\d+$/.test(name))
+      .map(Number)
+      .sort((a, b) => a - b)
+  } catch {
+    return []
+  }
+}
