@@ -1,0 +1,149 @@
+/**
+ * What tests on a real kernel share: devices made through the daemon, programs run, the kernel's log read for warnings.
+ *
+ * The daemon under test is the compiled one (dist/), since its workers are threads of their own. Each test file has its own
+ * control socket, state folder and daemon, and ends with `closeAll`, which fails on anything left behind.
+ */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type * as Client from '../../daemon/client.js'
+import { kernelWarnings } from '../../vm/kernel-log.js'
+
+const directory = mkdtempSync(join(tmpdir(), 'zslab-test-'))
+process.env['ZSLAB_SOCKET'] = join(directory, 'control.sock')
+process.env['ZSLAB_STATE'] = mkdtempSync('/dev/shm/zslab-test-')
+
+const clientPath = new URL('../../dist/daemon/client.js', import.meta.url).href
+/** The compiled client. */
+export const client = (await import(clientPath)) as typeof Client
+export const cliPath = new URL('../../dist/cli/index.js', import.meta.url).pathname
+
+export interface Outcome {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Run a program to its end. Never throws for an exit code: tests say what they expect. */
+export function run(program: string, args: readonly string[], input?: string): Promise<Outcome> {
+  return new Promise(resolve => {
+    const child = execFile(program, args, { maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
+      resolve({ code, stdout, stderr: error !== null && stderr === '' ? String(error) : stderr })
+    })
+    child.stdin?.end(input ?? '')
+  })
+}
+
+/** Run a program that must succeed; its whole output is in the failure. */
+export async function must(program: string, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(program, args)
+  if (code === 0) return stdout
+  throw new Error(`${program} ${args.join(' ')} exited with ${code}\n${stdout}\n${stderr}`)
+}
+
+/** A program in the background, its output collected. */
+export function start(
+  program: string,
+  args: readonly string[],
+): { child: ChildProcess; ended: Promise<Outcome> } {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', chunk => (stdout += chunk))
+  child.stderr.on('data', chunk => (stderr += chunk))
+  const ended = new Promise<Outcome>(resolve => {
+    child.on('close', code => resolve({ code: code ?? 255, stdout, stderr }))
+  })
+  return { child, ended }
+}
+
+export type Device = Client.DeviceInfo
+
+/** Make a device; a daemon is started when none runs. */
+export async function create(options: Record<string, unknown>): Promise<Device> {
+  await client.ensureDaemon()
+  return client.request('device.create', options)
+}
+
+export async function remove(device: Device, force = false): Promise<void> {
+  await client.request('device.delete', { id: device.id, force })
+}
+
+export async function daemonPid(): Promise<number> {
+  return (await client.request('ping', {})).pid
+}
+
+/** sysfs of a device's queue. */
+export function queueAttribute(device: Device, name: string): string {
+  return readFileSync(`/sys/block/ublkb${device.id}/queue/${name}`, 'utf8').trim()
+}
+
+export function hasProgram(name: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
+}
+
+/** Whether the kernel has a file system, loading its module where there is one. */
+export function hasFilesystem(name: string): boolean {
+  spawnSync('modprobe', [name])
+  return readFileSync('/proc/filesystems', 'utf8')
+    .split('\n')
+    .some(line => line.trim().split(/\s+/).at(-1) === name)
+}
+
+export const kernelRelease = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()
+
+/** [6, 12] for 6.12.95+deb12-amd64. */
+export const kernelVersion = kernelRelease.split('.').slice(0, 2).map(Number) as [number, number]
+
+let logRead = 0
+
+/** Warnings that the kernel has logged since the last call. */
+export function newKernelWarnings(): string[] {
+  const log = spawnSync('dmesg', [], { encoding: 'utf8', maxBuffer: 64 << 20 }).stdout.split('\n')
+  const fresh = log.slice(logRead)
+  logRead = log.length - 1
+  return kernelWarnings(fresh.join('\n'))
+}
+
+/** End the daemon of this file and say what it left: device nodes, state folders, kernel warnings. */
+export async function closeAll(): Promise<string[]> {
+  const left: string[] = []
+  try {
+    const pid = (await client.request('shutdown', {})).pid
+    await gone(pid)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'DAEMON_ERR_NOT_RUNNING') throw error
+  }
+  left.push(...readdirSync('/dev').filter(name => /^ublk[bc]\d+$/.test(name)))
+  left.push(...readdirSync(process.env['ZSLAB_STATE']!).map(name => `state/${name}`))
+  left.push(...newKernelWarnings())
+  rmSync(process.env['ZSLAB_STATE']!, { recursive: true, force: true })
+  rmSync(directory, { recursive: true, force: true })
+  return left
+}
+
+/** Resolves when a process (not a child of ours) has ended. */
+export async function gone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`) && !/\) Z /.test(statOf(pid))) await tick()
+}
+
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return ') Z '
+  }
+}
+
+/** Let other things happen. Used to poll for a condition, never as a guess at how long something takes. */
+export function tick(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 20))
+}
+
+/** Text of the daemon's log, for failures. */
+export function daemonLog(): string {
+  return existsSync(client.logPath()) ? readFileSync(client.logPath(), 'utf8') : ''
+}

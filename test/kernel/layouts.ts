@@ -1,0 +1,28 @@
+/**
+ * The device layouts that kernel tests run on: with and without conventional zones, capacity equal to and below the size,
+ * one and two queues. Four of the eight combinations meet every pair.
+ */
+const MIB = 1024 * 1024
+
+export interface Layout {
+  name: string
+  options: Record<string, unknown>
+}
+
+const base = { zones: 32, zoneSize: 4 * MIB, maxOpen: 6, maxActive: 8 }
+
+export const LAYOUTS: readonly Layout[] = [
+  { name: 'sequential, capacity = size, 1 queue', options: { ...base, queues: 1 } },
+  {
+    name: 'sequential, capacity < size, 2 queues',
+    options: { ...base, zoneCapacity: 3 * MIB, queues: 2 },
+  },
+  {
+    name: 'conventional, capacity = size, 2 queues',
+    options: { ...base, conventional: 4, queues: 2 },
+  },
+  {
+    name: 'conventional, capacity < size, 1 queue',
+    options: { ...base, conventional: 4, zoneCapacity: 3 * MIB, queues: 1 },
+  },
+]
