@@ -1,0 +1,180 @@
+/**
+ * A zoned drive in this process: the rules of a zone table over the bytes of a media. No addon, no kernel, any platform.
+ */
+import { admitAppend, admitRead, admitWrite, undoWrite } from './data-path.js'
+import type { ZonedDevice } from './device.js'
+import { ZoneIoError } from './errors.js'
+import { Geometry, type GeometryOptions } from './geometry.js'
+import type { Media } from './media.js'
+import { MemoryMedia } from './memory-media.js'
+import { type ReportOptions, reportZones, type ZoneDescriptor } from './report.js'
+import {
+  errnoOfStatus,
+  explainStatus,
+  STATUS_INVALID_FIELD,
+  STATUS_LBA_OUT_OF_RANGE,
+  statusOfMediaErrno,
+} from './status.js'
+import * as transitions from './transitions.js'
+import { EINVAL, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
+import { ZoneTable } from './zone-table.js'
+
+/** Options of an emulated drive: its geometry, and where its bytes are (by default in memory). */
+export interface EmulatedDriveOptions extends GeometryOptions {
+  /** At least as large as the drive. Closed with it. */
+  readonly media?: Media | undefined
+}
+
+/** The only tag that this drive uses: its requests are done one at a time. */
+const SLOT = 0
+
+/**
+ * Makes an empty drive.
+ *
+ * @throws ZoneModelError `ZONE_ERR_GEOMETRY` for options that make no drive
+ */
+export function createEmulatedDrive(options: EmulatedDriveOptions): EmulatedDrive {
+  const geometry = Geometry.create(options)
+  const words = new Int32Array(new SharedArrayBuffer(ZoneTable.wordsNeeded(geometry, 1, 1) * 4))
+  ZoneTable.format(words, geometry, 1, 1)
+  const media = options.media ?? new MemoryMedia(geometry.totalBytes)
+  return new EmulatedDrive(new ZoneTable(words, geometry, 1, 1), media)
+}
+
+/** A {@link ZonedDevice} made of a zone table and a media. */
+export class EmulatedDrive implements ZonedDevice {
+  readonly geometry: Geometry
+  private isDisposed = false
+
+  constructor(
+    /** The rules, for tests and tools; changing it changes the drive. */
+    readonly table: ZoneTable,
+    private readonly media: Media,
+  ) {
+    this.geometry = table.geometry
+  }
+
+  async report(options: ReportOptions = {}): Promise<ZoneDescriptor[]> {
+    this.checkUsable('report')
+    return reportZones(this.table, options)
+  }
+
+  async read(sector: number, target: Uint8Array): Promise<void> {
+    const { zone, offset, count } = this.locate('read', sector, target)
+    this.check('read', zone, admitRead(this.table, zone, offset, count))
+    this.checkMedia('read', zone, this.media.read(sector * SECTOR_BYTES, target))
+  }
+
+  async write(sector: number, source: Uint8Array): Promise<void> {
+    const { zone, offset, count } = this.locate('write', sector, source)
+    this.check('write', zone, admitWrite(this.table, SLOT, UBLK_IO_OP_WRITE, zone, offset, count))
+    this.copyIn('write', zone, sector, source)
+  }
+
+  async append(zone: number, source: Uint8Array): Promise<number> {
+    const { count } = this.locate('append', this.startOf(zone), source)
+    const offset = this.check('append', zone, admitAppend(this.table, SLOT, zone, count))
+    const sector = this.startOf(zone) + offset
+    this.copyIn('append', zone, sector, source)
+    return sector
+  }
+
+  async open(zone: number): Promise<void> {
+    this.checkUsable('open')
+    this.check('open', zone, transitions.openZone(this.table, zone))
+  }
+
+  async close(zone: number): Promise<void> {
+    this.checkUsable('close')
+    this.check('close', zone, transitions.closeZone(this.table, zone))
+  }
+
+  async finish(zone: number): Promise<void> {
+    this.checkUsable('finish')
+    this.check('finish', zone, transitions.finishZone(this.table, zone))
+  }
+
+  async reset(zone: number): Promise<void> {
+    this.checkUsable('reset')
+    this.check('reset', zone, transitions.resetZone(this.table, zone, this.discardZone))
+  }
+
+  async resetAll(): Promise<void> {
+    this.checkUsable('reset all')
+    this.check('reset all', undefined, transitions.resetAll(this.table, this.discardZone))
+  }
+
+  async flush(): Promise<void> {
+    this.checkUsable('flush')
+    this.checkMedia('flush', undefined, this.media.flush())
+  }
+
+  async dispose(): Promise<void> {
+    if (this.isDisposed) return
+    this.isDisposed = true
+    this.media.close()
+  }
+
+  private readonly discardZone = (zone: number): number =>
+    this.media.discard(zone * this.geometry.zoneSizeBytes, this.geometry.zoneSizeBytes)
+
+  private startOf(zone: number): number {
+    return zone * this.geometry.zoneSizeSectors
+  }
+
+  /** Copies bytes that have been admitted; when the media fails, the zone goes back to what it was. */
+  private copyIn(operation: string, zone: number, sector: number, source: Uint8Array): void {
+    const written = this.media.write(sector * SECTOR_BYTES, source)
+    if (written >= 0) return
+    if (zone >= this.geometry.conventionalCount && undoWrite(this.table, SLOT)) {
+      this.media.discard(sector * SECTOR_BYTES, source.length)
+    }
+    this.checkMedia(operation, zone, written)
+  }
+
+  /** Zone, offset and length in sectors of a request. The kernel would refuse misaligned ones before a device saw them. */
+  private locate(operation: string, sector: number, bytes: Uint8Array) {
+    this.checkUsable(operation)
+    const isAligned =
+      bytes.length > 0 &&
+      bytes.length % this.geometry.blockSizeBytes === 0 &&
+      sector % this.geometry.blockSectors === 0
+    if (!isAligned) {
+      throw new ZoneIoError({
+        operation,
+        errno: EINVAL,
+        status: STATUS_INVALID_FIELD,
+        detail: `sector ${sector} and ${bytes.length} bytes must be whole blocks of ${this.geometry.blockSizeBytes} bytes`,
+      })
+    }
+    if (sector < 0 || sector >= this.geometry.totalSectors) {
+      throw new ZoneIoError({
+        operation,
+        errno: EINVAL,
+        status: STATUS_LBA_OUT_OF_RANGE,
+        detail: `sector ${sector} is not on this device, which has ${this.geometry.totalSectors}`,
+      })
+    }
+    const zone = Math.floor(sector / this.geometry.zoneSizeSectors)
+    return { zone, offset: sector - this.startOf(zone), count: bytes.length / SECTOR_BYTES }
+  }
+
+  private checkUsable(operation: string): void {
+    if (!this.isDisposed) return
+    throw new ZoneIoError({ operation, errno: EINVAL, detail: 'the drive has been disposed of' })
+  }
+
+  private checkMedia(operation: string, zone: number | undefined, result: number): void {
+    this.check(operation, zone, result < 0 ? -statusOfMediaErrno(result) : 0)
+  }
+
+  /** Gives the result back if it is none of -status. */
+  private check(operation: string, zone: number | undefined, result: number): number {
+    if (result >= 0) return result
+    const status = -result
+    const errno = status === STATUS_LBA_OUT_OF_RANGE ? EINVAL : errnoOfStatus(status)
+    const detail = `${explainStatus(status).name} (${status.toString(16)}h)`
+    const failure = { operation, errno, status, detail }
+    throw new ZoneIoError(zone === undefined ? failure : { ...failure, zone })
+  }
+}
