@@ -8,13 +8,13 @@ import { createConnection } from 'node:net'
 import { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
 import { socketPath } from './paths.js'
 import type { Reply, Verb, Verbs } from './protocol.js'
+import type { ZoneOperation } from './zone-command.js'
 
 export { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
 export * from './options.js'
 export { logPath, socketPath, stateRoot } from './paths.js'
 export type * from './protocol.js'
 export { ensureDaemon } from './spawn.js'
-export { zoneCommand } from './zone-command.js'
 
 function asDaemonError(error: { code: string; message: string }): DaemonError {
   const code = error.code in DAEMON_ERRORS ? (error.code as DaemonErrorCode) : 'DAEMON_ERR_REQUEST'
@@ -56,4 +56,28 @@ export function request<V extends Verb>(
       reject(new DaemonError('DAEMON_ERR_NOT_RUNNING', message))
     })
   })
+}
+
+/**
+ * Give a zone command through the kernel, in this process (see zone-command.ts). The addon is loaded only now: most of what
+ * the command line does needs none.
+ */
+export async function zoneCommand(
+  path: string,
+  operation: ZoneOperation,
+  startSector: number,
+  sectors: number,
+): Promise<void> {
+  const commands = await import('./zone-command.js')
+  await commands.zoneCommand(path, operation, startSector, sectors)
+}
+
+/** After zones changed behind the kernel's back (`zone.offline`): let it read their write pointers again. */
+export async function refreshKernelZones(
+  path: string,
+  startSector: number,
+  count: number,
+): Promise<void> {
+  const commands = await import('./zone-command.js')
+  await commands.refreshKernelZones(path, startSector, count)
 }

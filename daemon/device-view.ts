@@ -4,14 +4,26 @@
  * Read from shared memory while the workers write it: each value is whole, a set of values may be one request apart.
  */
 import {
+  conditionName,
+  conditionOf,
   errnoName,
   errnoOfStatus,
   explainStatus,
   type Geometry,
-  opName,
   reportZones,
-  unpackZoneWord,
-  type ZoneReportEntry,
+  UBLK_IO_OP_DISCARD,
+  UBLK_IO_OP_READ,
+  UBLK_IO_OP_WRITE,
+  UBLK_IO_OP_WRITE_ZEROES,
+  UBLK_IO_OP_ZONE_APPEND,
+  UBLK_IO_OP_ZONE_CLOSE,
+  UBLK_IO_OP_ZONE_FINISH,
+  UBLK_IO_OP_ZONE_OPEN,
+  UBLK_IO_OP_ZONE_RESET,
+  UBLK_IO_OP_ZONE_RESET_ALL,
+  wpOf,
+  type ZoneDescriptor,
+  type ZoneTable,
 } from '../zone-model/index.js'
 import { sumCounters } from './counters.js'
 import type { Device } from './device.js'
@@ -26,6 +38,19 @@ import type {
 import type { DeviceRecord } from './state-directory.js'
 
 const PAGE_BYTES = 4096
+
+const OP_NAMES: Readonly<Record<number, string>> = {
+  [UBLK_IO_OP_READ]: 'read',
+  [UBLK_IO_OP_WRITE]: 'write',
+  [UBLK_IO_OP_DISCARD]: 'discard',
+  [UBLK_IO_OP_WRITE_ZEROES]: 'write zeroes',
+  [UBLK_IO_OP_ZONE_OPEN]: 'zone open',
+  [UBLK_IO_OP_ZONE_CLOSE]: 'zone close',
+  [UBLK_IO_OP_ZONE_FINISH]: 'zone finish',
+  [UBLK_IO_OP_ZONE_APPEND]: 'zone append',
+  [UBLK_IO_OP_ZONE_RESET_ALL]: 'zone reset all',
+  [UBLK_IO_OP_ZONE_RESET]: 'zone reset',
+}
 
 /** `device list` and `show`. */
 export function deviceInfo(
@@ -55,20 +80,26 @@ export function deviceInfo(
   }
 }
 
-function zoneInfo(entry: ZoneReportEntry): ZoneInfo {
-  const written = entry.wpSectors
+/** Conditions in which the write pointer means something. */
+const WRITABLE: readonly ZoneCondition[] = ['empty', 'implicit-open', 'explicit-open', 'closed']
+
+function zoneInfo(table: ZoneTable, zone: ZoneDescriptor): ZoneInfo {
+  const { resets, writes, writtenSectors } = table.statistics(zone.zone)
+  const condition = zone.condition as ZoneCondition
+  const isWritable = WRITABLE.includes(condition)
+  const written = zone.wpSector - zone.startSector
   return {
-    zone: entry.zone,
-    type: entry.type,
-    condition: entry.condition,
-    startSector: entry.startSector,
-    writePointerSector: written === null ? null : entry.startSector + written,
-    capacitySectors: entry.capacitySectors,
-    sizeSectors: entry.sizeSectors,
-    fill: written === null ? (entry.condition === 'full' ? 1 : 0) : written / entry.capacitySectors,
-    resets: entry.resets,
-    writes: entry.writes,
-    writtenBytes: entry.writtenSectors * 512,
+    zone: zone.zone,
+    type: zone.type,
+    condition,
+    startSector: zone.startSector,
+    writePointerSector: isWritable ? zone.wpSector : null,
+    capacitySectors: zone.capacitySectors,
+    sizeSectors: zone.lengthSectors,
+    fill: isWritable ? written / zone.capacitySectors : condition === 'full' ? 1 : 0,
+    resets,
+    writes,
+    writtenBytes: writtenSectors * 512,
   }
 }
 
@@ -79,13 +110,13 @@ export function zoneReport(
   device: Device,
   range: { first?: number; count?: number; condition?: ZoneCondition },
 ): ZoneReport {
-  const all = reportZones(device.state.table, {})
+  const { table } = device.state
+  const all = reportZones(table).map(zone => zoneInfo(table, zone))
   const first = range.first ?? 0
   const end = range.count === undefined ? all.length : first + range.count
   const zones = all
     .slice(first, end)
     .filter(zone => range.condition === undefined || zone.condition === range.condition)
-    .map(zoneInfo)
   const openZones = all.filter(zone => OPEN.includes(zone.condition)).length
   const closedZones = all.filter(zone => zone.condition === 'closed').length
   return {
@@ -104,11 +135,12 @@ export function deviceStats(device: Device): DeviceStats {
   const media = device.media.stats()
   const zones = {} as Record<ZoneCondition, number>
   const perZone: DeviceStats['perZone'] = []
-  for (const zone of reportZones(device.state.table, {})) {
-    zones[zone.condition] = (zones[zone.condition] ?? 0) + 1
-    if (zone.writes === 0 && zone.resets === 0) continue
-    const writtenBytes = zone.writtenSectors * 512
-    perZone.push({ zone: zone.zone, resets: zone.resets, writes: zone.writes, writtenBytes })
+  const { table } = device.state
+  for (const { zone, condition } of reportZones(table)) {
+    zones[condition as ZoneCondition] = (zones[condition as ZoneCondition] ?? 0) + 1
+    const { resets, writes, writtenSectors } = table.statistics(zone)
+    if (writes > 0 || resets > 0)
+      perZone.push({ zone, resets, writes, writtenBytes: writtenSectors * 512 })
   }
   return {
     device: deviceInfo(device.record, device.geometry, 'live'),
@@ -131,17 +163,20 @@ export function refusals(device: Device, count: number): Refusal[] {
   for (let queue = 0; queue < device.record.queueCount; queue++) {
     for (const record of state.refusals(queue).last(count)) {
       const told = explainStatus(record.status)
-      const before = unpackZoneWord(record.wordBefore)
+      const word = record.wordBefore
       found.push({
         sequence: record.sequence,
         timeMs: record.timeMs,
         queue,
-        op: opName(record.op),
+        op: OP_NAMES[record.op] ?? `operation ${record.op}`,
         startSector: record.startSector,
         sectors: record.sectors,
         zone: record.zone,
         offsetSectors: record.startSector % geometry.zoneSizeSectors,
-        before: { condition: before.condition, writePointerSectors: before.wpSectors },
+        before: {
+          condition: conditionName(conditionOf(word)) as ZoneCondition,
+          writePointerSectors: wpOf(word),
+        },
         status: record.status,
         statusName: told.name,
         errno: errnoName(errnoOfStatus(record.status)),

@@ -132,8 +132,7 @@ export class Device {
       await control.start(added.id, process.pid)
       return device
     } catch (error) {
-      await device?.#releaseQueues()
-      device?.#unmap()
+      if (device !== null) await device.#abandon()
       await control.delete(added.id).catch(() => {})
       removeStateDirectory(added.id)
       throw error
@@ -159,8 +158,7 @@ export class Device {
       await host.control.endRecovery(id, process.pid)
       return device
     } catch (error) {
-      await device.#releaseQueues()
-      device.#unmap()
+      await device.#abandon()
       throw error
     }
   }
@@ -169,10 +167,15 @@ export class Device {
   async delete(): Promise<void> {
     const { control } = this.#host
     await control.stop(this.id)
-    await this.#releaseQueues()
-    this.#unmap()
+    await this.#abandon()
     await control.delete(this.id)
     removeStateDirectory(this.id)
+  }
+
+  /** End the workers and let go of everything; the kernel's device and the state folder stay. */
+  async #abandon(): Promise<void> {
+    await this.#releaseQueues()
+    this.#unmap()
   }
 
   #map(create: boolean): void {

@@ -252,7 +252,7 @@ export class Planner {
     this.#counters[COUNTER_REPORTS]! += 1
     const stage = this.#queue.stage
     const wanted = this.#descriptors[d + 1]! * BLK_ZONE_BYTES
-    const bytes = wanted < stage.length ? wanted : stage.length
+    const bytes = Math.min(wanted, stage.length)
     const first = this.#zoneOf(d)
     const fits = (bytes / BLK_ZONE_BYTES) | 0
     const filled = first < this.#zoneCount ? fillReport(this.#table, first, fits, stage) : 0
@@ -284,7 +284,7 @@ export class Planner {
     const low = this.#startLow(d)
     const high = this.#startHigh(d)
     const zone = this.#zoneOf(d)
-    const word = this.#table.word(zone)
+    const word = this.#table.load(zone)
     this.#refusals.record(op, low, high, this.#descriptors[d + 1]!, zone, word, -status)
     if (op !== UBLK_IO_OP_ZONE_APPEND) {
       return this.#command(i, COMMAND_COMMIT, tag, -errnoOfStatus(-status), 0)

@@ -1,0 +1,148 @@
+/**
+ * The kernel's side of a ublk queue, in memory: delivers requests, executes commands on a Media, takes results.
+ *
+ * As strict as the real one: a tag that is committed twice, never, or without having been delivered, is a thrown Error, so a
+ * planner that loses a tag cannot pass a test. Faults: `failNextWrites` makes the copies of that many writes fail.
+ */
+
+import {
+  COMMAND_APPEND_BIT,
+  COMMAND_COMMIT,
+  COMMAND_DISCARD,
+  COMMAND_FLUSH,
+  COMMAND_READ,
+  COMMAND_WORDS,
+  COMMAND_WRITE,
+  DESCRIPTOR_WORDS,
+  type Queue,
+  TAG_FAILED,
+} from '../../ublk-native/index.js'
+import type { Media } from '../../zone-model/index.js'
+
+export interface FakeRequest {
+  op: number
+  startSector: number
+  sectors: number
+  payload?: Uint8Array
+}
+
+export interface Completion {
+  request: FakeRequest
+  result: number
+  /** For zone appends. */
+  lbaSector: number
+  /** For reads and reports. */
+  data: Uint8Array
+}
+
+const EIO = 5
+const ENODEV = 19
+
+export class FakeQueue implements Queue {
+  readonly descriptors: Uint32Array
+  readonly tags: Uint16Array
+  readonly commands: Int32Array
+  readonly stage = new Uint8Array(1 << 20)
+  readonly kickFd = -1
+  readonly completions: Completion[] = []
+  failNextWrites = 0
+  /** Deliver no more than this many tags a turn. */
+  batchMax = Number.POSITIVE_INFINITY
+  stopped = false
+  readonly #waiting: FakeRequest[] = []
+  readonly #inFlight: (FakeRequest | null)[]
+  readonly #supplied = new Map<number, Uint8Array>()
+  readonly #media: Media
+
+  constructor(
+    readonly depth: number,
+    media: Media,
+  ) {
+    this.#media = media
+    this.descriptors = new Uint32Array(depth * DESCRIPTOR_WORDS)
+    this.tags = new Uint16Array(depth)
+    this.commands = new Int32Array(depth * COMMAND_WORDS)
+    this.#inFlight = new Array(depth).fill(null)
+  }
+
+  submit(request: FakeRequest): void {
+    this.#waiting.push(request)
+  }
+
+  get pending(): number {
+    return this.#waiting.length + this.#inFlight.filter(request => request !== null).length
+  }
+
+  /** What the kernel delivers again after its daemon died: requests in flight, in no particular tag. */
+  inFlight(): FakeRequest[] {
+    return this.#inFlight.filter(request => request !== null)
+  }
+
+  commitAndFetch(turn: number): number {
+    const count = turn & 0xffff
+    let ready = 0
+    for (let i = 0; i < count; i++) {
+      const tag = this.#execute(i)
+      if (tag >= 0) this.tags[ready++] = tag | TAG_FAILED
+    }
+    for (let tag = 0; tag < this.depth && ready < Math.min(this.depth, this.batchMax); tag++) {
+      if (this.#inFlight[tag] !== null) continue
+      const request = this.#waiting.shift()
+      if (request === undefined) break
+      this.#deliver(tag, request)
+      this.tags[ready++] = tag
+    }
+    return ready === 0 && this.stopped ? -ENODEV : ready
+  }
+
+  supply(tag: number, bytes: number): number {
+    this.#supplied.set(tag, this.stage.slice(0, bytes))
+    return bytes
+  }
+
+  close(): void {}
+
+  #deliver(tag: number, request: FakeRequest): void {
+    const d = tag * DESCRIPTOR_WORDS
+    this.#inFlight[tag] = request
+    this.descriptors[d] = request.op
+    this.descriptors[d + 1] = request.sectors
+    this.descriptors[d + 2] = request.startSector >>> 0
+    this.descriptors[d + 3] = Math.floor(request.startSector / 2 ** 32)
+  }
+
+  /** Execute one command; returns the tag when it must go back as failed, else −1. */
+  #execute(i: number): number {
+    const c = i * COMMAND_WORDS
+    const words = this.commands.subarray(c, c + COMMAND_WORDS)
+    const kind = words[0]! & 0xff
+    const tag = words[1]!
+    const request = this.#inFlight[tag]
+    if (request == null) throw new Error(`command ${i}: tag ${tag} is not in flight`)
+    const bytes = words[3]!
+    const offset = (words[5]! >>> 0) * 2 ** 32 + (words[4]! >>> 0)
+    let data: Uint8Array = this.#supplied.get(tag) ?? new Uint8Array(0)
+    this.#supplied.delete(tag)
+    let result = words[2]!
+    if (kind === COMMAND_READ) {
+      data = new Uint8Array(bytes)
+      result = this.#media.read(offset, data)
+    } else if (kind === COMMAND_WRITE) {
+      if (bytes !== request.sectors * 512)
+        throw new Error(`tag ${tag}: ${bytes} bytes for ${request.sectors} sectors`)
+      if (this.failNextWrites > 0) {
+        this.failNextWrites--
+        words[2] = -EIO
+        return tag
+      }
+      result = this.#media.write(offset, request.payload ?? new Uint8Array(bytes))
+    } else if (kind === COMMAND_DISCARD) result = this.#media.discard(offset, bytes)
+    else if (kind === COMMAND_FLUSH) result = this.#media.flush()
+    else if (kind !== COMMAND_COMMIT) throw new Error(`command ${i}: unknown kind ${kind}`)
+    this.#inFlight[tag] = null
+    const isAppend = (words[0]! & COMMAND_APPEND_BIT) !== 0
+    const lbaSector = isAppend ? (words[7]! >>> 0) * 2 ** 32 + (words[6]! >>> 0) : 0
+    this.completions.push({ request, result, lbaSector, data })
+    return -1
+  }
+}
