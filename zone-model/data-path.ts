@@ -66,7 +66,7 @@ export function admitWrite(
     return end > table.zoneSizeSectors ? -STATUS_ZONE_BOUNDARY_ERROR : STATUS_SUCCESS
   }
   for (let tries = 0; tries < FAST_TRIES_MAX; tries++) {
-    const word = table.load(zone)
+    const word = tries === 0 ? table.load(zone) : table.loadAgain(zone)
     if (!isOpen(word) || end >= table.capacitySectors) break
     if ((word & BUSY) !== 0) continue
     if ((word & WP_MASK) !== offsetSectors) break
@@ -98,7 +98,7 @@ export function admitAppend(
     return admitAppendSlow(table, slot, zone, countSectors)
   }
   for (let tries = 0; tries < FAST_TRIES_MAX; tries++) {
-    const word = table.load(zone)
+    const word = tries === 0 ? table.load(zone) : table.loadAgain(zone)
     const wp = word & WP_MASK
     if (!isOpen(word) || wp + countSectors >= table.capacitySectors) break
     if ((word & BUSY) !== 0) continue

@@ -64,21 +64,29 @@ export interface LogRecovery {
 }
 
 export class InFlightLog {
+  /** Word index of each slot's entry, and of its queue's line: looked up, because a division costs more. */
+  private readonly entries: Int32Array
+  private readonly queues: Int32Array
+
   constructor(
     private readonly words: Int32Array,
     private readonly layout: TableLayout,
     private readonly queueCount: number,
     private readonly depth: number,
-  ) {}
+  ) {
+    this.entries = new Int32Array(queueCount * depth)
+    this.queues = new Int32Array(queueCount * depth)
+    for (let slot = 0; slot < queueCount * depth; slot++) {
+      const queue = Math.floor(slot / depth)
+      const tag = slot - queue * depth
+      this.entries[slot] = layout.logBase + queue * layout.logQueueWords + tag * ENTRY_WORDS
+      this.queues[slot] = layout.queueBase + queue * QUEUE_WORDS
+    }
+  }
 
   /** Word index of a slot's entry; slot is queue * depth + tag. */
   private entryOf(slot: number): number {
-    const queue = (slot / this.depth) | 0
-    return (
-      this.layout.logBase +
-      queue * this.layout.logQueueWords +
-      (slot - queue * this.depth) * ENTRY_WORDS
-    )
+    return this.entries[slot]!
   }
 
   private outstandingEntry(index: number): number {
@@ -86,7 +94,7 @@ export class InFlightLog {
   }
 
   private queueOf(slot: number): number {
-    return this.layout.queueBase + ((slot / this.depth) | 0) * QUEUE_WORDS
+    return this.queues[slot]!
   }
 
   /** Whether an entry with this state word belongs to the current batch of the slot's queue. */
@@ -114,13 +122,13 @@ export class InFlightLog {
     words[entry + ENTRY_STATE] = (batch << BATCH_SHIFT) | ENTRY_RESERVED
   }
 
-  /** Entries that still wait for their request: 0 except after a crash. */
+  /** Entries that still wait for their request: 0 except after a crash, and set before any worker runs. */
   get outstanding(): number {
-    return Atomics.load(this.words, HEADER_OUTSTANDING)
+    return this.words[HEADER_OUTSTANDING]!
   }
 
   get outstandingAppends(): number {
-    return Atomics.load(this.words, HEADER_OUTSTANDING_APPENDS)
+    return this.words[HEADER_OUTSTANDING_APPENDS]!
   }
 
   /** The outstanding write (not append) that begins at this offset, or -1. The zone is busy. */
