@@ -1,0 +1,38 @@
+/**
+ * Moves bytes and talks to the kernel's ublk driver; the only part with C++.
+ *
+ * Goals: each request costs one copy and no allocation; every command from TypeScript is checked before it touches memory;
+ * nothing blocks the main thread; importing this loads no addon (the first use does).
+ * Non-goals: what a zone is, whether a request is legal (zone-model), the life of a device (daemon).
+ */
+export { addonPath } from './addon.js'
+export { refreshZones, zoneIoctl } from './block-device.js'
+export { closeFd, openCharDevice } from './char-device.js'
+export {
+  type AddDeviceOptions,
+  type DeviceInfo,
+  decodeDeviceInfo,
+  encodeDeviceInfo,
+  UblkControl,
+} from './control.js'
+export { check, errnoName, UblkError } from './errors.js'
+export {
+  featuresToRequest,
+  missingFeatures,
+  REQUIRED_FEATURES,
+  refusedKernel,
+} from './features.js'
+export { benchNs, fillBuffer, fillScan, type ScanVariant, scanVariants } from './fill-scan.js'
+export { kick, registerKick, unregisterKick } from './kick.js'
+export * from './layout.js'
+export { type MediaOptions, type MediaStats, type NativeMedia, openMedia } from './media.js'
+export { type DeviceParams, encodeParams } from './params.js'
+export { openQueue, type Queue, type QueueOptions } from './queue.js'
+export {
+  createMemfd,
+  gettid,
+  hardenProcess,
+  hardenThread,
+  mapShared,
+  unmapShared,
+} from './shared-memory.js'
