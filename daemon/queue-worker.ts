@@ -8,7 +8,7 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hardenThread, mapShared, openMedia, openQueue } from '../ublk-native/index.js'
-import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { Planner } from './plan.js'
 import { serve } from './serve.js'
 import { SharedState } from './shared-state.js'
@@ -52,6 +52,11 @@ function run(task: WorkerTask): void {
   const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth)
   parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
   const result = serve(queue, planner, state)
+  if (result < 0 && result !== -ENODEV) {
+    throw new Error(
+      `queue ${task.queueId} failed with ${result}: ${JSON.stringify(queue.failure())}`,
+    )
+  }
   queue.close()
   media.close()
   parentPort!.postMessage({ done: result })

@@ -100,6 +100,10 @@ export class FakeQueue implements Queue {
     return bytes
   }
 
+  failure(): null {
+    return null
+  }
+
   close(): void {}
 
   #deliver(tag: number, request: FakeRequest): void {

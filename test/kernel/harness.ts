@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type * as Client from '../../daemon/client.js'
-import { kernelWarnings } from '../../vm/kernel-log.js'
+import { kernelWarnings } from '../../vm/index.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'zslab-test-'))
 process.env['ZSLAB_SOCKET'] = join(directory, 'control.sock')
