@@ -49,6 +49,8 @@ export class FakeQueue implements Queue {
   /** Deliver no more than this many tags a turn. */
   batchMax = Number.POSITIVE_INFINITY
   stopped = false
+  /** Called after the commits of a turn with an append in it, as the kernel's last act of that submission. */
+  onMark: (parity: number) => void = () => {}
   readonly #waiting: FakeRequest[] = []
   readonly #inFlight: (FakeRequest | null)[]
   readonly #supplied = new Map<number, Uint8Array>()
@@ -79,12 +81,7 @@ export class FakeQueue implements Queue {
   }
 
   commitAndFetch(turn: number): number {
-    const count = turn & 0xffff
-    let ready = 0
-    for (let i = 0; i < count; i++) {
-      const tag = this.#execute(i)
-      if (tag >= 0) this.tags[ready++] = tag | TAG_FAILED
-    }
+    let ready = this.commit(turn)
     for (let tag = 0; tag < this.depth && ready < Math.min(this.depth, this.batchMax); tag++) {
       if (this.#inFlight[tag] !== null) continue
       const request = this.#waiting.shift()
@@ -93,6 +90,36 @@ export class FakeQueue implements Queue {
       this.tags[ready++] = tag
     }
     return ready === 0 && this.stopped ? -ENODEV : ready
+  }
+
+  /** The first half of a turn: execute and commit, deliver nothing new. Returns how many tags go back as failed. */
+  commit(turn: number): number {
+    const count = turn & 0xffff
+    let failed = 0
+    let hasAppend = false
+    for (let i = 0; i < count; i++) {
+      hasAppend ||= (this.commands[i * COMMAND_WORDS]! & COMMAND_APPEND_BIT) !== 0
+      const tag = this.#execute(i)
+      if (tag >= 0) this.tags[failed++] = tag | TAG_FAILED
+    }
+    if (hasAppend) this.onMark(turn >>> 16)
+    return failed
+  }
+
+  /** Die after the copies of a turn and before its commits: bytes are on the media, nobody knows. */
+  copyOnly(turn: number): void {
+    for (let i = 0; i < (turn & 0xffff); i++) {
+      const c = i * COMMAND_WORDS
+      if ((this.commands[c]! & 0xff) !== COMMAND_WRITE) continue
+      const payload = this.#inFlight[this.commands[c + 1]!]?.payload
+      const offset = (this.commands[c + 5]! >>> 0) * 2 ** 32 + (this.commands[c + 4]! >>> 0)
+      if (payload !== undefined) this.#media.write(offset, payload)
+    }
+  }
+
+  /** What the kernel still has to deliver. */
+  waiting(): FakeRequest[] {
+    return [...this.#waiting]
   }
 
   supply(tag: number, bytes: number): number {
