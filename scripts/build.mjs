@@ -1,0 +1,72 @@
+/**
+ * Builds what is out of date: TypeScript to dist/ (tsc), the addon (build-addon.mjs). `--asan` builds the addon that the sanitizer
+ * run of the tests loads, and no TypeScript. `--force` builds everything.
+ *
+ * Prints a line for each thing that it did, nothing when all is up to date. Exit code 1 and the compiler's words on failure.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const SOURCES = ['zone-model', 'ublk-native', 'daemon', 'cli', 'vm', 'test', 'bench', 'store']
+
+const seconds = start => `${((performance.now() - start) / 1000).toFixed(1)} s`
+
+function compile(force) {
+  const folders = [...SOURCES, 'tsconfig.json', 'package-lock.json'].map(name => join(ROOT, name))
+  const files = filesUnder(folders, path => /\.(ts|json)$/.test(path))
+  const current = fingerprint(files, process.version)
+  const stamp = join(ROOT, 'dist', '.stamp')
+  const entry = join(ROOT, 'dist', 'cli', 'index.js')
+  if (!force && readStamp(stamp) === current && existsSync(entry)) return true
+  const start = performance.now()
+  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '--pretty', 'false'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
+  if (status !== 0) {
+    process.stderr.write(`${stdout}${stderr}TypeScript did not compile.\n`)
+    return false
+  }
+  if (existsSync(entry)) chmodSync(entry, 0o755)
+  writeStamp(stamp, current)
+  console.log(`built   dist (TypeScript)   ${seconds(start)}`)
+  return true
+}
+
+async function addon(force, asan) {
+  const builder = join(ROOT, 'scripts', 'build-addon.mjs')
+  const files = filesUnder([join(ROOT, 'ublk-native', 'src'), builder], () => true)
+  const current = fingerprint(files, process.version)
+  const stamp = join(ROOT, 'build', asan ? '.stamp-asan' : '.stamp')
+  if (!force && readStamp(stamp) === current) return true
+  const start = performance.now()
+  const { buildAddon } = await import(pathToFileURL(builder).href)
+  try {
+    await buildAddon({ asan })
+  } catch (error) {
+    process.stderr.write(`${error.message}\nThe addon did not compile.\n`)
+    return false
+  }
+  writeStamp(stamp, current)
+  console.log(`built   addon${asan ? ' (ASan, UBSan)' : ''}   ${seconds(start)}`)
+  return true
+}
+
+/** True when everything is built. */
+export async function build({ force = false, asan = false } = {}) {
+  if (asan) return addon(force, true)
+  // Both, so that one run shows both compilers' complaints.
+  const compiled = compile(force)
+  return (await addon(force, false)) && compiled
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const options = process.argv.slice(2)
+  const done = await build({ force: options.includes('--force'), asan: options.includes('--asan') })
+  process.exitCode = done ? 0 : 1
+}
