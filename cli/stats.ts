@@ -1,0 +1,141 @@
+/**
+ * `zslab stats [--watch]`: what a device did since it was made, and what it costs.
+ *
+ * With --watch: on a terminal one screen that is drawn again every second, with rates; elsewhere a block a second, or
+ * with --json a line of JSON a second. It ends with Ctrl-C, and when the device goes.
+ */
+import type { Command } from 'commander'
+import type { DeviceStats } from '../daemon/client.js'
+import { type CommonOptions, finishVerb, parseDevice } from './arguments.js'
+import { ask } from './ask.js'
+import type { Io } from './io.js'
+import { printJson } from './output.js'
+import {
+  CONDITION_MARKS,
+  formatCount,
+  formatFields,
+  formatSize,
+  formatTable,
+  right,
+} from './table.js'
+
+const WATCH_MS = 1000
+const BUSY_ZONES = 10
+/** Home, and clear to the end of the screen: what is drawn over is not seen to flicker. */
+const REDRAW = '\u001b[H\u001b[J'
+
+type Counters = DeviceStats['counters']
+
+/** A sample and when it was taken, to make rates of. */
+interface Sample {
+  stats: DeviceStats
+  atMs: number
+}
+
+function transfers(count: number, bytes: number): string {
+  return `${formatCount(count)} (${formatSize(bytes)})`
+}
+
+function countersText(counters: Counters): [string, string][] {
+  const perTurn = counters.turns === 0 ? 0 : counters.requests / counters.turns
+  return [
+    ['reads', transfers(counters.reads, counters.readBytes)],
+    ['writes', transfers(counters.writes, counters.writeBytes)],
+    ['appends', transfers(counters.appends, counters.appendBytes)],
+    ['flushes', formatCount(counters.flushes)],
+    ['discards', formatCount(counters.discards)],
+    ['zone commands', formatCount(counters.zoneCommands)],
+    ['zone reports', formatCount(counters.reports)],
+    [
+      'refused',
+      `${formatCount(counters.refused)}${counters.refused > 0 ? ' (`zslab explain` says why)' : ''}`,
+    ],
+    ['failed', formatCount(counters.failed)],
+    ['turns', `${formatCount(counters.turns)}, ${perTurn.toFixed(2)} requests a turn`],
+  ]
+}
+
+function mediaText({ media }: DeviceStats): [string, string][] {
+  const sameFillBytes = media.sameFillPages * media.pageBytes
+  return [
+    ['raw pages', transfers(media.rawPages, media.rawPages * media.pageBytes)],
+    ['same-fill pages', `${transfers(media.sameFillPages, sameFillBytes)} that need no memory`],
+    ['memory', formatSize(media.memoryBytes)],
+  ]
+}
+
+function zonesText({ zones }: DeviceStats): string {
+  const conditions = Object.keys(CONDITION_MARKS) as (keyof typeof CONDITION_MARKS)[]
+  const present = conditions.filter(condition => zones[condition] > 0)
+  return present.map(condition => `${zones[condition]} ${condition}`).join(', ')
+}
+
+/** Zones with the most written, as a table; empty when nothing was ever written or reset. */
+function busyZones({ perZone }: DeviceStats): string {
+  const busy = perZone.filter(({ writes, resets }) => writes > 0 || resets > 0)
+  if (busy.length === 0) return ''
+  const most = [...busy].sort((a, b) => b.writtenBytes - a.writtenBytes || a.zone - b.zone)
+  const rows = most
+    .slice(0, BUSY_ZONES)
+    .map(({ zone, writes, writtenBytes, resets }) => [
+      String(zone),
+      formatCount(writes),
+      formatSize(writtenBytes),
+      formatCount(resets),
+    ])
+  const note =
+    busy.length > BUSY_ZONES ? `and ${busy.length - BUSY_ZONES} more (--json has all)\n` : ''
+  const columns = [right('ZONE'), right('WRITES'), right('WRITTEN'), right('RESETS')]
+  return `\n${formatTable(columns, rows)}${note}`
+}
+
+function rates(now: Sample, before: Sample): string {
+  const seconds = Math.max(0.001, (now.atMs - before.atMs) / 1000)
+  const rate = (key: keyof Counters): number =>
+    (now.stats.counters[key] - before.stats.counters[key]) / seconds
+  const writes = rate('writes') + rate('appends')
+  const written = rate('writeBytes') + rate('appendBytes')
+  return [
+    `reads ${formatCount(Math.round(rate('reads')))}/s (${formatSize(Math.round(rate('readBytes')))}/s)`,
+    `writes ${formatCount(Math.round(writes))}/s (${formatSize(Math.round(written))}/s)`,
+  ].join(', ')
+}
+
+/** One sample as people read it; with the sample before it, also the rates between them. */
+export function formatStats(now: Sample, before: Sample | null): string {
+  const { stats } = now
+  const head = `${stats.device.path}  ${stats.device.state}, ${zonesText(stats)}\n`
+  const rate = before === null ? '' : `now  ${rates(now, before)}\n`
+  const fields = formatFields([...countersText(stats.counters), ...mediaText(stats)])
+  return `${head}${rate}\n${fields}${busyZones(stats)}`
+}
+
+async function stats(
+  io: Io,
+  dev: string,
+  options: CommonOptions & { watch?: boolean },
+): Promise<void> {
+  const id = parseDevice(dev)
+  const json = options.json === true
+  const redraw = options.watch === true && io.outIsTerminal && !json
+  let before: Sample | null = null
+  for (;;) {
+    const now: Sample = { stats: await ask(io, 'stats', { id }), atMs: io.nowMs() }
+    if (json) printJson(io, now.stats)
+    else io.out(`${redraw ? REDRAW : ''}${formatStats(now, before)}${redraw ? '' : '\n'}`)
+    if (options.watch !== true || !(await io.wait(WATCH_MS))) return
+    before = now
+  }
+}
+
+export function registerStats(command: Command, io: Io): void {
+  command
+    .argument('<DEV>', 'number or path')
+    .option('--watch', 'again every second, until Ctrl-C')
+    .action((dev, options) => stats(io, dev, options))
+  finishVerb(command, [
+    'zslab stats 0',
+    'zslab stats 0 --watch',
+    "zslab stats 0 --watch --json | jq -c '.counters.writeBytes'",
+  ])
+}
