@@ -6,21 +6,19 @@
  * is its queue's current one. After a crash {@link InFlightLog.recover} moves those that count to the outstanding
  * entries, which live apart, because the kernel may deliver *another* request with the same tag first.
  *
- * Taking an outstanding entry over must survive a crash at every store. The steps, all while the zone is busy:
- *   1. the tag's own entry becomes CLAIMING, naming the outstanding one;
- *   2. the outstanding entry becomes NONE: from here the tag's entry is the one that counts;
- *   3. the tag's entry becomes RESERVED.
- * A crash before 2 leaves the outstanding entry, and the claim is dropped; a crash after it leaves the claim.
+ * Taking an outstanding entry over must survive a crash at every store. First the tag's own entry becomes RESERVED, then the
+ * outstanding one NONE. A crash between the two leaves both, and both have the same extent: no two reservations that
+ * count begin at one place of a zone, so recovery knows the second for the first and keeps one.
  *
  * Hot file: `reserve` allocates nothing. State words are stored last, in program order: a thread that is killed has done a
  * prefix of its stores, and what it has done is in the shared memory.
  */
 import {
   ENTRY_BEFORE,
-  ENTRY_CLAIMED,
   ENTRY_COUNT,
   ENTRY_OFFSET,
   ENTRY_OP,
+  ENTRY_RECOVERY,
   ENTRY_STATE,
   ENTRY_WORDS,
   ENTRY_ZONE,
@@ -45,8 +43,7 @@ import { conditionOf, wpOf } from './zone-word.js'
 
 export const ENTRY_NONE = 0
 export const ENTRY_RESERVED = 1
-export const ENTRY_CLAIMING = 2
-export const ENTRY_OUTSTANDING = 3
+export const ENTRY_OUTSTANDING = 2
 
 const STATE_MASK = 0xf
 const BATCH_SHIFT = 4
@@ -170,7 +167,7 @@ export class InFlightLog {
   }
 
   /**
-   * The slot takes an outstanding entry over: the three steps of the header. `countSectors` may be more than the entry
+   * The slot takes an outstanding entry over, in the order that the header gives. `countSectors` may be more than the entry
    * had, when the kernel has merged; entries of writes that lie within are covered by this one and dropped.
    */
   claim(slot: number, index: number, op: number, countSectors: number): void {
@@ -185,12 +182,10 @@ export class InFlightLog {
     words[entry + ENTRY_ZONE] = zone
     words[entry + ENTRY_OFFSET] = offset
     words[entry + ENTRY_COUNT] = countSectors
-    words[entry + ENTRY_CLAIMED] = index
     words[entry + ENTRY_BEFORE] = words[claimed + ENTRY_BEFORE]!
-    Atomics.store(words, entry + ENTRY_STATE, batch | ENTRY_CLAIMING)
+    Atomics.store(words, entry + ENTRY_STATE, batch | ENTRY_RESERVED)
     this.clearOutstanding(index)
     if (op !== UBLK_IO_OP_ZONE_APPEND) this.dropWithin(zone, offset, offset + countSectors)
-    Atomics.store(words, entry + ENTRY_STATE, batch | ENTRY_RESERVED)
   }
 
   private dropWithin(zone: number, from: number, to: number): void {
@@ -275,7 +270,6 @@ export class InFlightLog {
     let evicted = 0
     this.words[HEADER_RECOVERIES] = this.words[HEADER_RECOVERIES]! + 1
     this.dropImpossible(isReissued)
-    this.resolveClaims()
     for (let slot = 0; slot < this.queueCount * this.depth; slot++) {
       const entry = this.entryOf(slot)
       const state = this.words[entry + ENTRY_STATE]!
@@ -324,19 +318,6 @@ export class InFlightLog {
     }
   }
 
-  /** A claim whose outstanding entry is still there did not happen; every other one did. */
-  private resolveClaims(): void {
-    for (let slot = 0; slot < this.queueCount * this.depth; slot++) {
-      const entry = this.entryOf(slot)
-      if ((this.words[entry + ENTRY_STATE]! & STATE_MASK) !== ENTRY_CLAIMING) continue
-      const claimed = this.outstandingEntry(this.words[entry + ENTRY_CLAIMED]!)
-      if ((this.words[claimed + ENTRY_STATE]! & STATE_MASK) !== ENTRY_OUTSTANDING) continue
-      if (this.isSameExtent(entry, claimed)) {
-        Atomics.store(this.words, entry + ENTRY_STATE, ENTRY_NONE)
-      }
-    }
-  }
-
   private isSameExtent(entry: number, other: number): boolean {
     const words = this.words
     const isAppend = words[entry + ENTRY_OP] === UBLK_IO_OP_ZONE_APPEND
@@ -345,7 +326,10 @@ export class InFlightLog {
     return words[entry + ENTRY_OFFSET] === words[other + ENTRY_OFFSET]
   }
 
-  /** Copies an entry to the outstanding ones, unless an interrupted recovery did. True: an old one had to give way. */
+  /**
+   * Copies an entry to the outstanding ones, unless it is there: because an interrupted recovery has copied it, or because
+   * a claim of it was interrupted. True: an old one had to give way.
+   */
   private moveToOutstanding(entry: number, countSectors: number): boolean {
     const words = this.words
     let free = -1
@@ -362,7 +346,7 @@ export class InFlightLog {
     words[target + ENTRY_OFFSET] = words[entry + ENTRY_OFFSET]!
     words[target + ENTRY_COUNT] = countSectors
     words[target + ENTRY_BEFORE] = words[entry + ENTRY_BEFORE]!
-    words[target + ENTRY_CLAIMED] = words[HEADER_RECOVERIES]!
+    words[target + ENTRY_RECOVERY] = words[HEADER_RECOVERIES]!
     Atomics.store(words, target + ENTRY_STATE, ENTRY_OUTSTANDING)
     return free < 0
   }
@@ -377,7 +361,7 @@ export class InFlightLog {
     for (let index = 0; index < this.layout.outstandingCapacity; index++) {
       const entry = this.outstandingEntry(index)
       const isAppend = this.words[entry + ENTRY_OP] === UBLK_IO_OP_ZONE_APPEND
-      const rank = this.words[entry + ENTRY_CLAIMED]! + (isAppend ? 2 ** 31 : 0)
+      const rank = this.words[entry + ENTRY_RECOVERY]! + (isAppend ? 2 ** 31 : 0)
       if (rank >= lowest) continue
       found = index
       lowest = rank

@@ -68,8 +68,8 @@ export const ENTRY_OP = 1
 export const ENTRY_ZONE = 2
 export const ENTRY_OFFSET = 3
 export const ENTRY_COUNT = 4
-/** For CLAIMING: the index of the outstanding entry that is taken over. For OUTSTANDING: after which recovery. */
-export const ENTRY_CLAIMED = 5
+/** Of an outstanding entry: after which recovery it was made. */
+export const ENTRY_RECOVERY = 5
 /** The zone word before the reservation: what {@link undoWrite} goes back to. */
 export const ENTRY_BEFORE = 6
 
