@@ -120,8 +120,10 @@ function printTable(pairs: readonly Pair[]): void {
   }
 }
 
-async function main(): Promise<number> {
+/** Arguments as on the command line; the exit code. */
+export async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
+    args,
     options: {
       kernel: { type: 'string', default: '6.12' },
       layout: { type: 'string' },
@@ -155,5 +157,3 @@ async function main(): Promise<number> {
   process.stdout.write(`\n${ran} tests passed, ${failures.length} worse than null_blk\n`)
   return failures.length === 0 && ran > 0 ? 0 : 1
 }
-
-process.exitCode = await main()
