@@ -66,6 +66,23 @@ function npmCommand() {
   return [existsSync(beside) ? beside : 'npm']
 }
 
+/** What npm said when it failed, '' when it did not. */
+function runNpm(verb) {
+  const [program, ...words] = npmCommand()
+  const flags = [
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    '--include=dev',
+    '--include=optional',
+  ]
+  const run = spawnSync(program, [...words, ...verb, ...flags], { cwd: ROOT, encoding: 'utf8' })
+  if (run.status === 0) return ''
+  return (
+    `${run.stdout ?? ''}${run.stderr ?? ''}${run.error?.message ?? ''}` || 'npm failed silently'
+  )
+}
+
 async function npmPackages() {
   const { readStamp, writeStamp } = await import('./stamp.mjs')
   const lock = join(ROOT, 'package-lock.json')
@@ -81,15 +98,15 @@ async function npmPackages() {
     writeStamp(stamp, current)
     return undefined
   }
-  const [program, ...words] = npmCommand()
-  const args = [...words, 'ci', '--no-audit', '--no-fund', '--loglevel=error', '--include=dev']
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' })
-  if (status !== 0) {
-    const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/.test(`${stderr}`)
+  const first = runNpm(['ci'])
+  // A lock file made where a package of another platform could not be seen is refused by `npm ci`, and is good for this one.
+  const result = first.includes('EUSAGE') ? runNpm(['install', '--no-save']) : first
+  if (result !== '') {
+    const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/.test(result)
     const why = offline
       ? 'npm cannot reach its registry: the first run needs a network.'
-      : 'npm ci failed.'
-    fail(`${stdout ?? ''}${stderr ?? ''}\n${why}`)
+      : 'npm failed.'
+    fail(`${result}\n${why}`)
   }
   writeStamp(stamp, current)
   return 'installed npm packages'

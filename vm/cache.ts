@@ -11,9 +11,12 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+/** Raised whenever what is kept of a kernel changes: older caches are then fetched anew. */
+export const MANIFEST_FORMAT = 2
+
 /** What a cached kernel is: where it came from, its files' checksums, its modules in load order. */
 export interface KernelManifest {
-  readonly format: 1
+  readonly format: number
   readonly series: string
   /** As in `uname -r`. */
   readonly release: string
@@ -44,7 +47,7 @@ export async function readCachedKernel(folder: string): Promise<KernelManifest |
   try {
     const text = await readFile(join(folder, 'manifest.json'), 'utf8')
     const manifest = JSON.parse(text) as KernelManifest
-    if (manifest.format !== 1) return undefined
+    if (manifest.format !== MANIFEST_FORMAT) return undefined
     for (const [path, sha256] of Object.entries(manifest.files)) {
       if (sha256Of(await readFile(join(folder, path))) !== sha256) return undefined
     }

@@ -9,7 +9,8 @@
  *   in         the command's input, until the host closes it
  *   ctl        lines: "up <uptime in s>", "exit <code>" to the host; "size <rows> <columns>" to the guest
  *   hvc0       the terminal of an interactive command
- * Modules that nobody asked for are loaded when the kernel calls /sbin/modprobe, which is a script made here.
+ * Modules that nobody asked for are loaded when the kernel calls /sbin/modprobe, which is a script made here. It is also
+ * the guest's modprobe (first in its PATH): the host's own knows nothing of this kernel.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -58,20 +59,32 @@ export function modprobeScript(infos: ReadonlyMap<string, ModuleInfo>): string {
     const aliases = info.aliases.map(alias => alias.replaceAll('-', '_'))
     cases.push(`  ${[...new Set([info.name, ...aliases])].join('|')}) load ${order.join(' ')} ;;`)
   }
-  return `#!/bin/busybox sh
+  return `#!/bin/sh
+FOLDER=/lib/modules BUSYBOX=/bin/busybox
+[ -d /run/zslab/modules ] && FOLDER=/run/zslab/modules BUSYBOX=/run/zslab/bin/busybox
 load() {
-  for name in "$@"; do
-    [ -d "/sys/module/$name" ] || /bin/busybox insmod "/lib/modules/$name.ko" 2>/dev/null
+  for last; do :; done
+  for name; do
+    words=; [ "$name" = "$last" ] && words=$PARAMETERS
+    [ -d "/sys/module/$name" ] || "$BUSYBOX" insmod "$FOLDER/$name.ko" $words || exit 1
   done
   exit 0
 }
+REMOVE= WORD= PARAMETERS=
 for word in "$@"; do
-  case "$word" in -*) continue ;; esac
-  case "$(echo "$word" | /bin/busybox tr - _)" in
-${cases.join('\n')}
+  case "$word" in
+    -r|--remove) REMOVE=1 ;;
+    -*) ;;
+    *) if [ -z "$WORD" ]; then WORD=$word; else PARAMETERS="$PARAMETERS $word"; fi ;;
   esac
-  break
 done
+WORD=$(echo "$WORD" | "$BUSYBOX" tr - _)
+[ -n "$REMOVE" ] && exec "$BUSYBOX" rmmod "$WORD"
+case "$WORD" in
+${cases.join('\n')}
+esac
+[ -d "/sys/module/$WORD" ] && exit 0
+echo "modprobe: this VM's kernel has no module $WORD in its cache" >&2
 exit 1
 `
 }
@@ -108,7 +121,9 @@ ln -s /proc/self/fd/0 /root/dev/stdin
 ln -s /proc/self/fd/1 /root/dev/stdout
 ln -s /proc/self/fd/2 /root/dev/stderr
 mount -t tmpfs -o mode=755 run /root/run
-mkdir -p /root/run/lock /root/run/zslab-out
+mkdir -p /root/run/lock /root/run/zslab-out /root/run/zslab/bin /root/run/zslab/modules
+cp /bin/busybox /sbin/modprobe /root/run/zslab/bin/
+mount --bind /lib/modules /root/run/zslab/modules
 mount -t configfs configfs /root/sys/kernel/config
 mount -t debugfs debugfs /root/sys/kernel/debug
 ip link set lo up

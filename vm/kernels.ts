@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import {
   cacheRoot,
   type KernelManifest,
+  MANIFEST_FORMAT,
   readCachedKernel,
   replaceFolder,
   sha256Of,
@@ -266,7 +267,7 @@ async function fetchKernel(series: string, recipe: Recipe, fresh: string): Promi
     }
     const kept = await keep(tree, fresh, chosen.release)
     const manifest: KernelManifest = {
-      format: 1,
+      format: MANIFEST_FORMAT,
       series,
       release: chosen.release,
       packages: chosen.packages.map(p => ({ url: `${mirror}/${p.filename}`, sha256: p.sha256 })),

@@ -138,7 +138,8 @@ function guestPlan(options: VmOptions): GuestPlan {
     const value = process.env[name]
     if (value !== undefined) env[name] = value
   }
-  env['PATH'] = `${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`
+  const path = env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'
+  env['PATH'] = `/run/zslab/bin:${path}:/usr/local/sbin:/usr/sbin:/sbin`
   return {
     command: options.command,
     cwd: options.cwd ?? process.cwd(),

@@ -45,7 +45,7 @@ export function moduleInfo(name: string, ko: Buffer): ModuleInfo {
     name,
     depends: [...new Set([...hard, ...soft].map(dashless))],
     optional: soft.map(dashless),
-    aliases: values('alias').filter(alias => /^[a-zA-Z0-9_*?-]+$/.test(alias)),
+    aliases: values('alias').filter(alias => /^[a-zA-Z0-9_:*?-]+$/.test(alias)),
   }
 }
 
@@ -54,19 +54,24 @@ export function loadOrder(
   wanted: readonly string[],
   infos: ReadonlyMap<string, ModuleInfo>,
 ): { order: string[]; missing: string[] } {
+  const byAlias = new Map<string, ModuleInfo>()
+  for (const info of infos.values()) {
+    for (const alias of info.aliases) byAlias.set(dashless(alias), info)
+  }
   const order: string[] = []
   const missing: string[] = []
   const seen = new Set<string>()
   const visit = (name: string, isOptional: boolean): void => {
-    if (seen.has(name)) return
-    const info = infos.get(name)
+    // A soft dependency is often an alias: btrfs asks for "crypto-crc32c", whoever that is in this kernel.
+    const info = infos.get(name) ?? byAlias.get(name)
     if (info === undefined) {
       if (!isOptional) missing.push(name)
       return
     }
-    seen.add(name)
+    if (seen.has(info.name)) return
+    seen.add(info.name)
     for (const dependency of info.depends) visit(dependency, info.optional.includes(dependency))
-    order.push(name)
+    order.push(info.name)
   }
   for (const name of wanted) visit(name, false)
   return { order, missing }
