@@ -82,6 +82,7 @@ export function zonedDeviceSuite({
     const context = { device: () => device }
     reportTests(context)
     dataTests(context)
+    capacityTests(context)
     managementTests(context)
     limitTests(context)
     walkTest(context, walkSteps)
@@ -181,7 +182,9 @@ function dataTests({ device }: Context): void {
     await device().read(start(FIRST), read)
     expect(Buffer.compare(read, payload(8192, 1))).toBe(0)
   })
+}
 
+function capacityTests({ device }: Context): void {
   test('fills a zone up to its capacity and not beyond', async () => {
     const chunk = 64 * 1024
     for (let at = 0; at < CAPACITY_BYTES; at += chunk) {
