@@ -45,7 +45,9 @@ export function moduleInfo(name: string, ko: Buffer): ModuleInfo {
     name,
     depends: [...new Set([...hard, ...soft].map(dashless))],
     optional: soft.map(dashless),
-    aliases: values('alias').filter(alias => /^[a-zA-Z0-9_:*?-]+$/.test(alias)),
+    aliases: values('alias').filter(alias =>
+      /^(?!pci:|acpi:|usb:|of:)[a-zA-Z0-9_:*?-]+$/.test(alias),
+    ),
   }
 }
 
