@@ -72,7 +72,7 @@ export function admitWrite(
     if ((word & WP_MASK) !== offsetSectors) break
     if (!table.tryTake(zone, word)) continue
     table.log.reserve(slot, op, zone, offsetSectors, countSectors, word)
-    table.countWrite(zone, 1, countSectors)
+    table.countWrite(zone, 1)
     table.publish(zone, word + countSectors)
     return STATUS_SUCCESS
   }
@@ -104,7 +104,7 @@ export function admitAppend(
     if ((word & BUSY) !== 0) continue
     if (!table.tryTake(zone, word)) continue
     table.log.reserve(slot, UBLK_IO_OP_ZONE_APPEND, zone, wp, countSectors, word)
-    table.countWrite(zone, 1, countSectors)
+    table.countWrite(zone, 1)
     table.publish(zone, word + countSectors)
     return wp
   }
@@ -238,7 +238,7 @@ function reserve(
     return opened
   }
   table.log.reserve(slot, op, zone, wpOf(word), countSectors, word)
-  table.countWrite(zone, 1, countSectors)
+  table.countWrite(zone, 1)
   table.publish(zone, wordAfter(table, opened as ZoneCondition, end))
   return STATUS_SUCCESS
 }
@@ -286,7 +286,6 @@ function claimWrite(
     return opened
   }
   table.log.claim(slot, found, op, countSectors)
-  table.countWrite(zone, 0, end - wp)
   table.publish(zone, wordAfter(table, opened as ZoneCondition, end))
   return STATUS_SUCCESS
 }
@@ -297,11 +296,11 @@ function claimWrite(
  *
  * When nothing has been reserved behind it, the write pointer goes back; a zone that the write had filled becomes what
  * it was before, as far as the limits still allow (else closed), and one that it had opened from empty becomes empty
- * again, unless someone has opened it explicitly since. The media may hold some of the bytes: whoever calls this should
- * discard the extent, because zones read as zeros past the write pointer.
+ * again, unless someone has opened it explicitly since. The media may hold some of the bytes: whoever calls this must
+ * discard the extent before, because zones read as zeros past the write pointer.
  *
- * When a later write or append has followed, the write pointer stays, and the extent stays as it is in the media. Nobody
- * was told that it was written, and NVMe allows that for an append that failed.
+ * When a later write or append has followed, the write pointer stays, and the extent is a hole in the zone. Nobody was
+ * told that it was written, and NVMe allows that for an append that failed.
  *
  * The log entry is dropped first. A crash between the two stores leaves the write pointer where it was: the request,
  * when it comes again, fails as it was about to, or is appended further on.
@@ -322,7 +321,7 @@ export function undoWrite(table: ZoneTable, slot: number): boolean {
     if (condition !== BLK_ZONE_COND_NOT_WP) next = packWord(condition, offset)
   }
   table.log.drop(slot)
-  if (next !== word) table.countWrite(zone, -1, -count)
+  if (next !== word) table.countWrite(zone, -1)
   table.publish(zone, next)
   table.unlock()
   return next !== word

@@ -126,8 +126,9 @@ export class EmulatedDrive implements ZonedDevice {
   private copyIn(operation: string, zone: number, sector: number, source: Uint8Array): void {
     const written = this.media.write(sector * SECTOR_BYTES, source)
     if (written >= 0) return
-    if (zone >= this.geometry.conventionalCount && undoWrite(this.table, SLOT)) {
+    if (zone >= this.geometry.conventionalCount) {
       this.media.discard(sector * SECTOR_BYTES, source.length)
+      undoWrite(this.table, SLOT)
     }
     this.checkMedia(operation, zone, written)
   }

@@ -61,9 +61,9 @@ export interface LogRecovery {
 }
 
 export class InFlightLog {
-  /** Word index of each slot's entry, and of its queue's line: looked up, because a division costs more. */
-  private readonly entries: Int32Array
+  /** Word index of each slot's queue: looked up, because a division costs more. */
   private readonly queues: Int32Array
+  private readonly logBase: number
 
   constructor(
     private readonly words: Int32Array,
@@ -71,19 +71,16 @@ export class InFlightLog {
     private readonly queueCount: number,
     private readonly depth: number,
   ) {
-    this.entries = new Int32Array(queueCount * depth)
+    this.logBase = layout.logBase
     this.queues = new Int32Array(queueCount * depth)
     for (let slot = 0; slot < queueCount * depth; slot++) {
-      const queue = Math.floor(slot / depth)
-      const tag = slot - queue * depth
-      this.entries[slot] = layout.logBase + queue * layout.logQueueWords + tag * ENTRY_WORDS
-      this.queues[slot] = layout.queueBase + queue * QUEUE_WORDS
+      this.queues[slot] = layout.queueBase + Math.floor(slot / depth) * QUEUE_WORDS
     }
   }
 
   /** Word index of a slot's entry; slot is queue * depth + tag. */
   private entryOf(slot: number): number {
-    return this.entries[slot]!
+    return this.logBase + slot * ENTRY_WORDS
   }
 
   private outstandingEntry(index: number): number {

@@ -8,7 +8,7 @@
  * │ line 2  how many outstanding entries                     read by every append         │
  * ├── 16 words a queue: batch number, two marks of 64 bits ───────────────────────────────┤
  * ├── 16 words a zone: zone word, statistics ─────────────────────────────────────────────┤
- * ├── 8 words a tag: the in-flight log, each queue's part beginning on a line of its own ─┤
+ * ├── 8 words a tag: the in-flight log ────────────────────────────────────────────────────┤
  * ├── 8 words an entry, twice as many as tags: outstanding entries ───────────────────────┤
  * └───────────────────────────────────────────────────────────────────────────────────────┘
  * ```
@@ -78,8 +78,6 @@ export interface TableLayout {
   readonly queueBase: number
   readonly zoneBase: number
   readonly logBase: number
-  /** Words of the log that one queue has. */
-  readonly logQueueWords: number
   readonly outstandingBase: number
   readonly outstandingCapacity: number
   readonly words: number
@@ -87,17 +85,15 @@ export interface TableLayout {
 
 /** Lays a table out. Pure arithmetic; the same for every process. */
 export function layoutTable(geometry: Geometry, queueCount: number, depth: number): TableLayout {
-  const logQueueWords = Math.ceil((depth * ENTRY_WORDS) / LINE_WORDS) * LINE_WORDS
   const queueBase = HEADER_WORDS
   const zoneBase = queueBase + queueCount * QUEUE_WORDS
   const logBase = zoneBase + geometry.zoneCount * ZONE_WORDS
-  const outstandingBase = logBase + queueCount * logQueueWords
+  const outstandingBase = logBase + queueCount * depth * ENTRY_WORDS
   const outstandingCapacity = 2 * queueCount * depth
   return {
     queueBase,
     zoneBase,
     logBase,
-    logQueueWords,
     outstandingBase,
     outstandingCapacity,
     words: outstandingBase + outstandingCapacity * ENTRY_WORDS,

@@ -140,7 +140,7 @@ function finishLocked(table: ZoneTable, zone: number): number {
     case BLK_ZONE_COND_EXP_OPEN:
     case BLK_ZONE_COND_CLOSED:
       changeCondition(table, condition, BLK_ZONE_COND_FULL)
-      table.countFinish(zone)
+      table.countFinish(zone, wpOf(word))
       next = packWord(BLK_ZONE_COND_FULL, table.capacitySectors)
       break
     case BLK_ZONE_COND_FULL:
@@ -185,7 +185,7 @@ function resetLocked(table: ZoneTable, zone: number, discard: DiscardZone): numb
       }
       table.log.dropZone(zone)
       changeCondition(table, condition, BLK_ZONE_COND_EMPTY)
-      table.countReset(zone)
+      table.countReset(zone, wpOf(word))
       next = packWord(BLK_ZONE_COND_EMPTY, 0)
       break
     }

@@ -25,7 +25,7 @@ import {
   BLK_ZONE_COND_IMP_OPEN,
   BLK_ZONE_COND_NOT_WP,
 } from './uapi.js'
-import { BUSY, conditionOf, packWord } from './zone-word.js'
+import { BUSY, conditionOf, packWord, wpOf } from './zone-word.js'
 
 /** How often a contended lock is tried before the thread relaxes. About 10 µs. */
 const SPINS_MAX = 1000
@@ -253,27 +253,39 @@ export class ZoneTable {
     this.words[layout.HEADER_NEXT_TO_CLOSE] = zone
   }
 
-  /** Counts a write, or with negative numbers takes one back. While the zone is held. */
-  countWrite(zone: number, writes: number, sectors: number): void {
-    const words = this.words
-    const index = this.zoneBase + zone * layout.ZONE_WORDS
-    words[index + layout.ZONE_WRITES] = words[index + layout.ZONE_WRITES]! + writes
-    const before = words[index + layout.ZONE_SECTORS_LOW]!
-    const low = (before + sectors) | 0
-    words[index + layout.ZONE_SECTORS_LOW] = low
-    const high = index + layout.ZONE_SECTORS_HIGH
-    if (sectors > 0 && low >>> 0 < before >>> 0) words[high] = words[high]! + 1
-    else if (sectors < 0 && low >>> 0 > before >>> 0) words[high] = words[high]! - 1
+  /** Counts a write, or with -1 takes one back. While the zone is held. Its sectors are counted when it is emptied. */
+  countWrite(zone: number, by: number): void {
+    const index = this.zoneBase + zone * layout.ZONE_WORDS + layout.ZONE_WRITES
+    this.words[index] = this.words[index]! + by
   }
 
-  /** While the zone is held. */
-  countReset(zone: number): void {
+  /**
+   * Adds to what `statistics` adds to the write pointer to get the sectors written in a zone's life: at a reset the write
+   * pointer that is lost, at a finish (negative) what was skipped. While the zone is held.
+   */
+  private addSectors(zone: number, sectors: number): void {
+    const index = this.zoneBase + zone * layout.ZONE_WORDS
+    const total = this.sectorsBefore(index) + sectors
+    const high = Math.floor(total / 2 ** 32)
+    this.words[index + layout.ZONE_SECTORS_LOW] = total - high * 2 ** 32
+    this.words[index + layout.ZONE_SECTORS_HIGH] = high
+  }
+
+  private sectorsBefore(index: number): number {
+    const low = this.words[index + layout.ZONE_SECTORS_LOW]! >>> 0
+    return this.words[index + layout.ZONE_SECTORS_HIGH]! * 2 ** 32 + low
+  }
+
+  /** Counts a reset of a zone whose write pointer is here. While the zone is held. */
+  countReset(zone: number, wpSectors: number): void {
+    this.addSectors(zone, wpSectors)
     const index = this.zoneBase + zone * layout.ZONE_WORDS + layout.ZONE_RESETS
     this.words[index] = this.words[index]! + 1
   }
 
-  /** While the zone is held. */
-  countFinish(zone: number): void {
+  /** Counts a finish of a zone whose write pointer is here. While the zone is held. */
+  countFinish(zone: number, wpSectors: number): void {
+    this.addSectors(zone, wpSectors - this.capacitySectors)
     const index = this.zoneBase + zone * layout.ZONE_WORDS + layout.ZONE_FINISHES
     this.words[index] = this.words[index]! + 1
   }
@@ -285,9 +297,7 @@ export class ZoneTable {
       resets: this.words[index + layout.ZONE_RESETS]! >>> 0,
       finishes: this.words[index + layout.ZONE_FINISHES]! >>> 0,
       writes: this.words[index + layout.ZONE_WRITES]! >>> 0,
-      writtenSectors:
-        this.words[index + layout.ZONE_SECTORS_HIGH]! * 2 ** 32 +
-        (this.words[index + layout.ZONE_SECTORS_LOW]! >>> 0),
+      writtenSectors: this.sectorsBefore(index) + wpOf(this.load(zone)),
     }
   }
 

@@ -72,6 +72,45 @@ test('a report ends with its room, its count, or the last zone; conventional zon
   expect(parse(out, 0).start).toBe(192n)
 })
 
+test('statistics count what was written, not what was skipped by a finish or taken back', () => {
+  const table = makeTable()
+  const statistics = () => Object.values(table.statistics(1))
+  const write = (offset: number, count: number) =>
+    model.admitWrite(table, 0, model.UBLK_IO_OP_WRITE, 1, offset, count)
+  write(0, 16)
+  expect(statistics()).toEqual([0, 0, 1, 16])
+  model.finishZone(table, 1)
+  expect(statistics()).toEqual([0, 1, 1, 16])
+  model.resetZone(table, 1, () => 0)
+  model.resetZone(table, 1, () => 0)
+  expect(statistics()).toEqual([1, 1, 1, 16])
+  write(0, 40)
+  write(40, 8)
+  model.undoWrite(table, 0)
+  expect(statistics()).toEqual([1, 1, 2, 56])
+  model.resetAll(table, () => 0)
+  model.finishZone(table, 1)
+  model.admitAppend(table, 0, 2, 8)
+  expect(statistics()).toEqual([2, 2, 2, 56])
+})
+
+test('statistics go on past 2^32 sectors', () => {
+  const table = makeTable({
+    zoneSizeBytes: 32 * 2 ** 30,
+    zoneCapacityBytes: 32 * 2 ** 30,
+    maxAppendBytes: 4096,
+  })
+  for (let round = 0; round < 70; round++) {
+    model.admitWrite(table, 0, model.UBLK_IO_OP_WRITE, 1, 0, 2 ** 26)
+    model.resetZone(table, 1, () => 0)
+  }
+  expect(table.statistics(1)).toMatchObject({
+    resets: 70,
+    writes: 70,
+    writtenSectors: 70 * 2 ** 26,
+  })
+})
+
 test('a zone that is being changed is reported as it was', () => {
   const table = makeTable()
   model.admitAppend(table, 0, 1, 8)
