@@ -10,7 +10,7 @@ import {
 } from './layout.js'
 
 /**
- * Kernels with 529d4d632788 ("ublk: fix deadlock when reading partition table") and without 011af85ccd87 oops in the first
+ * Kernels with 529d4d632788 and without 011af85ccd87 oops in the first
  * ADD_DEV and leave its caller unkillable. Ubuntu's cloud kernels took the first as a backport.
  */
 const CRASHING: readonly RegExp[] = [

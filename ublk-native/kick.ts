@@ -6,6 +6,7 @@
  * return 0 from then on, until Node has stopped the thread.
  */
 import { addon } from './addon.js'
+import { closeFd } from './char-device.js'
 import { check } from './errors.js'
 
 const registered = new Set<number>()
@@ -28,7 +29,10 @@ export function registerKick(fd: number): void {
   process.on('exit', kickAll)
 }
 
-/** Before the queue is closed: its descriptor's number may be another file's soon. */
+/**
+ * Forget this queue and close its kickFd (the queue has a descriptor of its own: it may be open or closed already). Until then
+ * kick() is safe at any time, even when the queue has ended by itself.
+ */
 export function unregisterKick(fd: number): void {
-  registered.delete(fd)
+  if (registered.delete(fd)) closeFd(fd)
 }

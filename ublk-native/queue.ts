@@ -17,7 +17,10 @@ export interface Queue {
   readonly commands: Int32Array
   /** Bytes that supply() sends; maxIoBytes long. */
   readonly stage: Uint8Array
-  /** The eventfd that ends the wait: kick(), registerKick(). */
+  /**
+   * The eventfd that ends the wait: kick(), registerKick(). The caller's, not closed by close() (a kick may cross with it):
+   * unregisterKick() closes it, or closeFd().
+   */
   readonly kickFd: number
   /**
    * Execute and commit the first `count` commands, wait for requests, and return how many entries of `tags` are valid.

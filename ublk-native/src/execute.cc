@@ -1,0 +1,150 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "fill-scan.h"
+#include "transfer.h"
+
+namespace ublk {
+namespace {
+
+// A part of a request that stays in the second-level cache between the copy in, the scan, and the copy on.
+constexpr size_t BOUNCE_BYTES = 256 * 1024;
+constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
+
+// The kernel could not touch the media's memory: it has run out.
+int32_t asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
+
+}  // namespace
+
+int Transfer::open(int charFd, std::shared_ptr<Media> media, size_t maxIoBytes) {
+  charFd_ = charFd;
+  media_ = std::move(media);
+  segments_ = std::make_unique<iovec[]>(SEGMENTS);
+  const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+  int bad = bounce_.map(-1, std::min(BOUNCE_BYTES, maxIoBytes), PROT_READ | PROT_WRITE, anonymous);
+  if (bad == 0) bad = fills_.map(-1, maxIoBytes + PAGE_BYTES, PROT_READ | PROT_WRITE, anonymous);
+  if (bad == 0) bad = zeros_.map(-1, maxIoBytes, PROT_READ, anonymous);
+  return bad;
+}
+
+int32_t Transfer::intoMedia(uint64_t position, uint64_t mediaOffset, uint32_t bytes) {
+  if (const int full = media_->prepare(mediaOffset, bytes); full != 0) return full;
+  uint32_t done = 0;
+  while (done < bytes) {
+    // All parts but the first begin on a page, so that only the request's own ends can be parts of a page.
+    const size_t within = (mediaOffset + done) & PAGE_MASK;
+    const size_t part = std::min<size_t>(bytes - done, bounce_.length - within);
+    const uint64_t offset = mediaOffset + done;
+    int failed;
+    if (!filled_ && media_->allRaw(offset, part)) {
+      failed = asFull(readAll(charFd_, media_->raw(offset), part, position + done));
+      if (failed == 0) failed = media_->rescan(offset, part, &filled_);
+    } else {
+      failed = readAll(charFd_, bounce_.bytes, part, position + done);
+      if (failed == 0) failed = media_->store(offset, bounce_.bytes, part, &filled_);
+    }
+    if (failed != 0) return failed;
+    done += static_cast<uint32_t>(part);
+  }
+  return static_cast<int32_t>(bytes);
+}
+
+int Transfer::send() {
+  iovec* next = segments_.get();
+  size_t left = segmentCount_;
+  segmentCount_ = 0;
+  while (left > 0) {
+    const auto at = static_cast<off_t>(position_);
+    const ssize_t put = left == 1 ? pwrite(charFd_, next->iov_base, next->iov_len, at)
+                                  : pwritev(charFd_, next, static_cast<int>(left), at);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return put < 0 ? -errno : -EIO;
+    position_ += static_cast<uint64_t>(put);
+    size_t sent = static_cast<size_t>(put);
+    while (left > 0 && sent >= next->iov_len) {
+      sent -= next->iov_len;
+      next++;
+      left--;
+    }
+    if (left == 0) break;
+    next->iov_base = static_cast<uint8_t*>(next->iov_base) + sent;
+    next->iov_len -= sent;
+  }
+  return 0;
+}
+
+int Transfer::addSegment(const uint8_t* bytes, size_t length) {
+  if (segmentCount_ > 0) {
+    iovec& last = segments_[segmentCount_ - 1];
+    if (static_cast<const uint8_t*>(last.iov_base) + last.iov_len == bytes) {
+      last.iov_len += length;
+      return 0;
+    }
+  }
+  if (segmentCount_ == SEGMENTS)
+    if (const int failed = send(); failed != 0) return failed;
+  // writev's segments are not const, though it only reads them.
+  segments_[segmentCount_++] = {const_cast<uint8_t*>(bytes), length};
+  return 0;
+}
+
+int Transfer::addZeros(size_t length) {
+  if (segmentCount_ > 0) {
+    iovec& last = segments_[segmentCount_ - 1];
+    if (last.iov_base == zeros_.bytes && last.iov_len + length <= zeros_.length) {
+      last.iov_len += length;
+      return 0;
+    }
+  }
+  return addSegment(zeros_.bytes, length);
+}
+
+// `word` is already turned so that it begins where the segment does.
+int Transfer::addFill(uint64_t word, size_t length) {
+  if (word == 0) return addZeros(length);
+  uint8_t* at = fills_.bytes + fillsUsed_;
+  // fills_[0..keptBytes_) is keptWord_, repeated: from this request or the one before.
+  const bool inStep = fillsUsed_ % sizeof word == 0 && word == keptWord_;
+  if (!inStep || fillsUsed_ + length > keptBytes_) {
+    bestVariant().fill(at, length, word);
+    if (fillsUsed_ == 0 || (inStep && keptBytes_ >= fillsUsed_)) {
+      keptWord_ = word;
+      keptBytes_ = fillsUsed_ + length;
+    } else {
+      keptBytes_ = std::min(keptBytes_, fillsUsed_);
+    }
+  }
+  fillsUsed_ += length;
+  return addSegment(at, length);
+}
+
+int32_t Transfer::outOfMedia(uint64_t position, uint64_t mediaOffset, uint32_t bytes,
+                             uint32_t requestBytes) {
+  if (const int full = media_->prepare(mediaOffset, bytes); full != 0) return full;
+  position_ = position;
+  segmentCount_ = 0;
+  fillsUsed_ = 0;
+  int failed = 0;
+  for (uint32_t done = 0; done < bytes && failed == 0;) {
+    const uint64_t offset = mediaOffset + done;
+    const uint64_t page = offset >> PAGE_SHIFT;
+    const size_t within = offset & PAGE_MASK;
+    const auto part = static_cast<uint32_t>(std::min<size_t>(PAGE_BYTES - within, bytes - done));
+    const uint8_t kind = media_->kind(page);
+    if (kind == PAGE_RAW)
+      failed = addSegment(media_->raw(offset), part);
+    else if (kind == PAGE_FILL)
+      failed = addFill(std::rotr(media_->word(page), static_cast<int>(within % 8 * 8)), part);
+    else
+      failed = addZeros(part);
+    done += part;
+  }
+  if (failed == 0 && requestBytes > bytes) failed = addZeros(requestBytes - bytes);
+  if (failed == 0) failed = send();
+  return failed == 0 ? static_cast<int32_t>(requestBytes) : asFull(failed);
+}
+
+}  // namespace ublk

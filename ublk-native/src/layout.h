@@ -1,0 +1,57 @@
+// What crosses between TypeScript and C++. docs/BOUNDARY.md is the contract; layout.ts is the other copy, compared at load.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ublk {
+
+inline constexpr uint32_t COMMAND_WORDS = 8;
+inline constexpr uint32_t COMMAND_COMMIT = 0;
+inline constexpr uint32_t COMMAND_WRITE = 1;
+inline constexpr uint32_t COMMAND_READ = 2;
+inline constexpr uint32_t COMMAND_DISCARD = 3;
+inline constexpr uint32_t COMMAND_FLUSH = 4;
+inline constexpr uint32_t COMMAND_APPEND_BIT = 0x100;
+inline constexpr uint16_t TAG_FAILED = 0x8000;
+inline constexpr uint32_t PARITY_SHIFT = 16;
+
+inline constexpr uint8_t PAGE_HOLE = 0;
+inline constexpr uint8_t PAGE_FILL = 1;
+inline constexpr uint8_t PAGE_RAW = 2;
+inline constexpr uint32_t PAGE_SHIFT = 12;
+inline constexpr uint32_t PAGE_BYTES = 1U << PAGE_SHIFT;
+
+// One command, as it lies in `commands`. Word pairs are not aligned to 8 bytes by themselves, hence the halves.
+struct Command {
+  uint32_t kind;
+  uint32_t tag;
+  int32_t result;
+  uint32_t bytes;
+  uint32_t mediaOffsetLow;
+  uint32_t mediaOffsetHigh;
+  uint32_t lbaLow;
+  uint32_t lbaHigh;
+
+  uint64_t mediaOffset() const { return uint64_t{mediaOffsetHigh} << 32 | mediaOffsetLow; }
+  uint64_t lba() const { return uint64_t{lbaHigh} << 32 | lbaLow; }
+};
+static_assert(sizeof(Command) == COMMAND_WORDS * 4);
+static_assert(offsetof(Command, mediaOffsetLow) == 16 && offsetof(Command, lbaLow) == 24);
+
+// The head of the `pages` file. Kinds (1 byte a page) follow it, then fill words (8 bytes a page) from the next multiple of 8.
+struct PagesHeader {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t pageBytes;
+  uint64_t bytes;
+  int64_t rawPages;
+  int64_t fillPages;
+  int64_t owner;  // the process that counted the pages last
+  uint64_t reserved[2];
+};
+static_assert(sizeof(PagesHeader) == 64);
+inline constexpr uint64_t PAGES_MAGIC = 0x50414d42414c535aULL;  // "ZSLABMAP"
+inline constexpr uint32_t PAGES_VERSION = 1;
+
+}  // namespace ublk

@@ -1,0 +1,418 @@
+#include "media.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "fill-scan.h"
+
+namespace ublk {
+namespace {
+
+constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
+constexpr long TMPFS_MAGIC_NUMBER = 0x01021994;
+constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
+static_assert(std::endian::native == std::endian::little, "the files are little-endian");
+
+// Writers of parts of one page take turns: two appends of 512 bytes may fall into one page, on two queues. Striped by page,
+// and in this process's memory: a lock in the files would stay taken after SIGKILL.
+std::mutex partLocks[64];
+
+uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
+
+uint64_t wordsOffset(uint64_t pages) { return sizeof(PagesHeader) + (pages + 7) / 8 * 8; }
+
+// Memory that ran out while the kernel copied into a mapping is EFAULT.
+int asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
+
+int allocate(int fd, uint64_t offset, uint64_t length) {
+  int result;
+  do {
+    result = fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length));
+  } while (result != 0 && errno == EINTR);
+  return result == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+}  // namespace
+
+int readAll(int fd, uint8_t* target, size_t length, uint64_t position) {
+  while (length > 0) {
+    const ssize_t got = pread(fd, target, length, static_cast<off_t>(position));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got < 0 ? -errno : -EIO;
+    target += got;
+    length -= static_cast<size_t>(got);
+    position += static_cast<uint64_t>(got);
+  }
+  return 0;
+}
+
+int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position) {
+  while (length > 0) {
+    const ssize_t put = pwrite(fd, source, length, static_cast<off_t>(position));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return put < 0 ? -errno : -EIO;
+    source += put;
+    length -= static_cast<size_t>(put);
+    position += static_cast<uint64_t>(put);
+  }
+  return 0;
+}
+
+// Changes of the counters, added up so that the shared line is touched once a call.
+struct Media::Tally {
+  PagesHeader* header;
+  int64_t raw = 0;
+  int64_t fill = 0;
+
+  explicit Tally(PagesHeader* h) : header(h) {}
+  ~Tally() {
+    if (raw != 0) __atomic_fetch_add(&header->rawPages, raw, __ATOMIC_RELAXED);
+    if (fill != 0) __atomic_fetch_add(&header->fillPages, fill, __ATOMIC_RELAXED);
+  }
+  void count(uint8_t kind, int64_t by) {
+    if (kind == PAGE_RAW) raw += by;
+    if (kind == PAGE_FILL) fill += by;
+  }
+};
+
+Media::~Media() {
+  if (pagesFd_ >= 0) ::close(pagesFd_);
+  if (dataFd_ >= 0) ::close(dataFd_);
+}
+
+int Media::open(const std::string* directory, uint64_t bytes, bool sameFill, bool create,
+                std::unique_ptr<Media>& media, std::string& problem) {
+  std::unique_ptr<Media> made(new Media);
+  made->bytes_ = bytes;
+  made->pages_ = pageOf(bytes);
+  made->sameFill_ = sameFill;
+  if (bytes == 0 || (bytes & PAGE_MASK) != 0 || bytes > uint64_t{1} << 52) {
+    problem = "the size must be a multiple of 4096, and not 0";
+    return -EINVAL;
+  }
+  if (directory == nullptr && !create) {
+    problem = "anonymous memory cannot be opened again";
+    return -EINVAL;
+  }
+  int result = made->openFiles(directory, create, problem);
+  if (result == 0) result = made->map(create, problem);
+  if (result == 0) media = std::move(made);
+  return result;
+}
+
+int Media::openFiles(const std::string* directory, bool create, std::string& problem) {
+  const auto openOne = [&](const char* name) {
+    if (directory == nullptr) return memfd_create(name, MFD_CLOEXEC);
+    const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
+    return ::open((*directory + "/" + name).c_str(), flags, 0600);
+  };
+  dataFd_ = openOne("data");
+  if (dataFd_ < 0) {
+    problem = "data";
+    return -errno;
+  }
+  pagesFd_ = openOne("pages");
+  if (pagesFd_ < 0) {
+    problem = "pages";
+    return -errno;
+  }
+  struct statfs where;
+  durable_ = fstatfs(dataFd_, &where) != 0 || where.f_type != TMPFS_MAGIC_NUMBER;
+  return 0;
+}
+
+int Media::map(bool create, std::string& problem) {
+  const uint64_t wordsAt = wordsOffset(pages_);
+  const uint64_t mapBytes = wordsAt + pages_ * sizeof(uint64_t);
+  problem = "memory for the page map";
+  if (create) {
+    if (ftruncate(dataFd_, static_cast<off_t>(bytes_)) != 0) return -errno;
+    if (ftruncate(pagesFd_, static_cast<off_t>(mapBytes)) != 0) return -errno;
+    if (const int full = allocate(pagesFd_, 0, sizeof(PagesHeader)); full != 0) return full;
+  } else {
+    struct stat pages, data;
+    if (fstat(pagesFd_, &pages) != 0 || fstat(dataFd_, &data) != 0) return -errno;
+    if (pages.st_size < static_cast<off_t>(sizeof(PagesHeader))) {
+      problem = "the file `pages` is not a page map (too short)";
+      return -EINVAL;
+    }
+    PagesHeader head;
+    if (const int bad = readAll(pagesFd_, reinterpret_cast<uint8_t*>(&head), sizeof head, 0); bad)
+      return bad;
+    header_ = &head;
+    const int wrong = checkHeader(problem);
+    header_ = nullptr;
+    if (wrong != 0) return wrong;
+    if (static_cast<uint64_t>(pages.st_size) != mapBytes ||
+        static_cast<uint64_t>(data.st_size) != bytes_) {
+      problem = "the files `pages` and `data` have been cut or grown";
+      return -EINVAL;
+    }
+  }
+  const int both = PROT_READ | PROT_WRITE;
+  if (const int bad = map_.map(pagesFd_, mapBytes, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
+  if (const int bad = data_.map(dataFd_, bytes_, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
+  header_ = reinterpret_cast<PagesHeader*>(map_.bytes);
+  kinds_ = map_.bytes + sizeof(PagesHeader);
+  words_ = reinterpret_cast<uint64_t*>(map_.bytes + wordsAt);
+  kindsReady_.resize(pages_ / PAGE_BYTES + 2);
+  wordsReady_.resize(pages_ / WORDS_A_MAP_PAGE + 2);
+  problem.clear();
+  if (!create) return header_->owner == getpid() ? 0 : recount();
+  header_->version = PAGES_VERSION;
+  header_->pageBytes = PAGE_BYTES;
+  header_->bytes = bytes_;
+  header_->owner = getpid();
+  __atomic_store_n(&header_->magic, PAGES_MAGIC, __ATOMIC_RELEASE);
+  return 0;
+}
+
+int Media::checkHeader(std::string& problem) const {
+  if (header_->magic != PAGES_MAGIC)
+    problem = "the file `pages` is not a page map";
+  else if (header_->version != PAGES_VERSION)
+    problem = "the page map has version " + std::to_string(header_->version) + ", this program knows " +
+              std::to_string(PAGES_VERSION);
+  else if (header_->pageBytes != PAGE_BYTES)
+    problem = "the page map is for pages of " + std::to_string(header_->pageBytes) + " bytes";
+  else if (header_->bytes != bytes_)
+    problem = "the media was made for " + std::to_string(header_->bytes) + " bytes, not " +
+              std::to_string(bytes_);
+  else
+    return 0;
+  return -EINVAL;
+}
+
+// A process that was killed may have changed a kind and not the counter: the first of the next process counts again.
+int Media::recount() {
+  const off_t begin = sizeof(PagesHeader);
+  const off_t end = begin + static_cast<off_t>(pages_);
+  int64_t raw = 0;
+  int64_t fill = 0;
+  for (off_t at = begin; at < end;) {
+    at = lseek(pagesFd_, at, SEEK_DATA);
+    if (at < 0 && errno == ENXIO) break;
+    if (at < 0) return -errno;
+    const off_t hole = lseek(pagesFd_, at, SEEK_HOLE);
+    if (hole < 0) return -errno;
+    for (; at < std::min(hole, end); at++) {
+      raw += map_.bytes[at] == PAGE_RAW;
+      fill += map_.bytes[at] == PAGE_FILL;
+    }
+  }
+  header_->rawPages = raw;
+  header_->fillPages = fill;
+  header_->owner = getpid();
+  return 0;
+}
+
+int Media::prepare(uint64_t offset, uint64_t length) {
+  if (length == 0) return 0;
+  const uint64_t first = (sizeof(PagesHeader) + pageOf(offset)) / PAGE_BYTES;
+  const uint64_t last = (sizeof(PagesHeader) + pageOf(offset + length - 1)) / PAGE_BYTES;
+  for (uint64_t part = first; part <= last; part++) {
+    if (kindsReady_[part]) continue;
+    const uint64_t at = part * PAGE_BYTES;
+    const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
+    if (full != 0) return full;
+    kindsReady_[part] = true;
+  }
+  return 0;
+}
+
+int Media::prepareWords(uint64_t firstPage, uint64_t lastPage) {
+  const uint64_t last = lastPage / WORDS_A_MAP_PAGE;
+  for (uint64_t part = firstPage / WORDS_A_MAP_PAGE; part <= last; part++) {
+    if (wordsReady_[part]) continue;
+    const uint64_t at = wordsOffset(pages_) + part * PAGE_BYTES;
+    const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
+    if (full != 0) return full;
+    wordsReady_[part] = true;
+  }
+  return 0;
+}
+
+void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
+  const uint8_t old = __atomic_exchange_n(&kinds_[page], kind, __ATOMIC_ACQ_REL);
+  if (old == kind) return;
+  tally.count(old, -1);
+  tally.count(kind, 1);
+}
+
+int Media::punch(uint64_t offset, uint64_t length) {
+  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  int result;
+  do {
+    result = fallocate(dataFd_, mode, static_cast<off_t>(offset), static_cast<off_t>(length));
+  } while (result != 0 && errno == EINTR);
+  // A file system without holes keeps the memory; the kinds say what the pages hold.
+  return result == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+int Media::storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
+  if (length == 0) return 0;
+  const int failed = writeAll(dataFd_, source, length, offset);
+  if (failed != 0) return asFull(failed);
+  const uint64_t end = pageOf(offset + length);
+  for (uint64_t page = pageOf(offset); page < end; page++) setKind(page, PAGE_RAW, tally);
+  return 0;
+}
+
+// A part of one page: what the rest of the page is, is made first.
+int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
+  const uint64_t page = pageOf(offset);
+  const std::lock_guard<std::mutex> turn(partLocks[page % std::size(partLocks)]);
+  const uint8_t was = kind(page);
+  if (was == PAGE_RAW) return asFull(writeAll(dataFd_, source, length, offset));
+  alignas(64) uint8_t whole[PAGE_BYTES];
+  const ScanVariant& best = bestVariant();
+  best.fill(whole, PAGE_BYTES, was == PAGE_FILL ? word(page) : 0);
+  std::memcpy(whole + (offset & PAGE_MASK), source, length);
+  if (!sameFill_ || !best.scan(whole, PAGE_BYTES))
+    return storeRaw(page << PAGE_SHIFT, whole, PAGE_BYTES, tally);
+  if (const int full = prepareWords(page, page); full != 0) return full;
+  uint64_t fill;
+  std::memcpy(&fill, whole, sizeof fill);
+  __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
+  setKind(page, PAGE_FILL, tally);
+  return 0;
+}
+
+int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
+  if (const int full = prepare(offset, length); full != 0) return full;
+  Tally tally(header_);
+  const ScanVariant& best = bestVariant();
+  size_t at = 0;
+  size_t rawFrom = 0;  // source[rawFrom..at) are whole pages that wait to be stored raw
+  while (at < length) {
+    const size_t within = (offset + at) & PAGE_MASK;
+    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
+    const bool whole = part == PAGE_BYTES;
+    *filled = whole && sameFill_ && best.scan(source + at, PAGE_BYTES);
+    if (whole && !*filled) {
+      at += part;
+      continue;
+    }
+    int failed = storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
+    if (failed != 0) return failed;
+    if (whole) {
+      const uint64_t page = pageOf(offset + at);
+      if (const int full = prepareWords(page, page); full != 0) return full;
+      uint64_t fill;
+      std::memcpy(&fill, source + at, sizeof fill);
+      __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
+      const bool wasRaw = kind(page) == PAGE_RAW;
+      setKind(page, PAGE_FILL, tally);
+      if (wasRaw) failed = punch(page << PAGE_SHIFT, PAGE_BYTES);
+    } else {
+      failed = storePart(offset + at, source + at, part, tally);
+    }
+    if (failed != 0) return failed;
+    at += part;
+    rawFrom = at;
+  }
+  return storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
+}
+
+bool Media::allRaw(uint64_t offset, size_t length) const {
+  if (((offset | length) & PAGE_MASK) != 0) return false;
+  const uint64_t end = pageOf(offset + length);
+  for (uint64_t page = pageOf(offset); page < end; page++)
+    if (kind(page) != PAGE_RAW) return false;
+  return true;
+}
+
+int Media::rescan(uint64_t offset, size_t length, bool* filled) {
+  *filled = false;
+  if (!sameFill_) return 0;
+  Tally tally(header_);
+  const ScanVariant& best = bestVariant();
+  for (uint64_t at = offset; at < offset + length; at += PAGE_BYTES) {
+    *filled = best.scan(raw(at), PAGE_BYTES);
+    if (!*filled) continue;
+    const uint64_t page = pageOf(at);
+    if (prepareWords(page, page) != 0) continue;  // no memory for the word: the page stays raw, and is right
+    uint64_t fill;
+    std::memcpy(&fill, raw(at), sizeof fill);
+    __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
+    setKind(page, PAGE_FILL, tally);
+    if (const int failed = punch(at, PAGE_BYTES); failed != 0) return failed;
+  }
+  return 0;
+}
+
+int Media::load(uint64_t offset, uint8_t* target, size_t length) {
+  if (const int full = prepare(offset, length); full != 0) return full;
+  for (size_t at = 0; at < length;) {
+    const uint64_t page = pageOf(offset + at);
+    const size_t within = (offset + at) & PAGE_MASK;
+    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
+    const uint8_t is = kind(page);
+    if (is == PAGE_RAW) {
+      if (const int failed = readAll(dataFd_, target + at, part, offset + at); failed != 0)
+        return failed;
+    } else {
+      const uint64_t fill = is == PAGE_FILL ? word(page) : 0;
+      bestVariant().fill(target + at, part, std::rotr(fill, static_cast<int>(within % 8 * 8)));
+    }
+    at += part;
+  }
+  return 0;
+}
+
+int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
+  static const uint8_t zeros[PAGE_BYTES] = {};
+  const uint64_t page = pageOf(offset);
+  const uint8_t is = kind(page);
+  if (is == PAGE_HOLE || (is == PAGE_FILL && word(page) == 0)) return 0;
+  return storePart(offset, zeros, length, tally);
+}
+
+int Media::discard(uint64_t offset, uint64_t length) {
+  if (length == 0) return 0;
+  if (const int full = prepare(offset, length); full != 0) return full;
+  Tally tally(header_);
+  const uint64_t end = offset + length;
+  const uint64_t firstWhole = (offset + PAGE_MASK) & ~PAGE_MASK;
+  const uint64_t endWhole = end & ~PAGE_MASK;
+  if (firstWhole > endWhole) return clearPart(offset, length, tally);
+  if (offset < firstWhole)
+    if (const int bad = clearPart(offset, firstWhole - offset, tally); bad != 0) return bad;
+  if (endWhole < end)
+    if (const int bad = clearPart(endWhole, end - endWhole, tally); bad != 0) return bad;
+  if (firstWhole == endWhole) return 0;
+  // The memory first: killed between the two, the pages are raw zeros, which is right as well.
+  if (const int failed = punch(firstWhole, endWhole - firstWhole); failed != 0) return failed;
+  uint64_t page = pageOf(firstWhole);
+  const uint64_t endPage = pageOf(endWhole);
+  for (; page < endPage; page++) {
+    if (page % 8 == 0) {
+      // Eight kinds at once while there is nothing to forget.
+      while (page + 8 <= endPage) {
+        uint64_t kinds;
+        std::memcpy(&kinds, &kinds_[page], sizeof kinds);
+        if (kinds != 0) break;
+        page += 8;
+      }
+      if (page == endPage) break;
+    }
+    if (kind(page) != PAGE_HOLE) setKind(page, PAGE_HOLE, tally);
+  }
+  return 0;
+}
+
+int Media::flush() {
+  if (!durable_) return 0;
+  if (fdatasync(dataFd_) != 0 || fdatasync(pagesFd_) != 0) return -errno;
+  return 0;
+}
+
+}  // namespace ublk

@@ -1,0 +1,90 @@
+// Where the bytes of a device are: a page map and a sparse file in shared memory. See docs/BOUNDARY.md.
+//
+// All calls return >= 0 or -errno. Any number of threads, each with a Media of its own over the same files, may call at once;
+// calls that overlap in bytes are the caller's to order (parts of one page are not: their writers take turns).
+// Nothing here stores through the mapping of `data`: the kernel does, so that full shared memory is ENOSPC and not SIGBUS.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layout.h"
+#include "shared-memory.h"
+
+namespace ublk {
+
+class Media {
+ public:
+  // What went wrong is in `problem`, for people.
+  static int open(const std::string* directory, uint64_t bytes, bool sameFill, bool create,
+                  std::unique_ptr<Media>& media, std::string& problem);
+  ~Media();
+  Media(const Media&) = delete;
+  Media& operator=(const Media&) = delete;
+
+  uint64_t bytes() const { return bytes_; }
+  bool sameFill() const { return sameFill_; }
+  bool contains(uint64_t offset, uint64_t length) const {
+    return length <= bytes_ && offset <= bytes_ - length;
+  }
+
+  // Store `length` bytes. `filled` is set to whether the last page was same-fill.
+  int store(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
+  int load(uint64_t offset, uint8_t* target, size_t length);
+  int discard(uint64_t offset, uint64_t length);
+  int flush();
+
+  // Make the kinds of a range safe to touch (their memory is there).
+  int prepare(uint64_t offset, uint64_t length);
+  uint8_t kind(uint64_t page) const { return __atomic_load_n(&kinds_[page], __ATOMIC_ACQUIRE); }
+  uint64_t word(uint64_t page) const { return __atomic_load_n(&words_[page], __ATOMIC_RELAXED); }
+  // Whether a page-aligned range is all raw, so that it may be written in place by the kernel: see rescan().
+  bool allRaw(uint64_t offset, size_t length) const;
+  uint8_t* raw(uint64_t offset) const { return data_.bytes + offset; }
+  // Raw pages were written in place: give back those that have become same-fill.
+  int rescan(uint64_t offset, size_t length, bool* filled);
+
+  int64_t rawPages() const { return __atomic_load_n(&header_->rawPages, __ATOMIC_RELAXED); }
+  int64_t fillPages() const { return __atomic_load_n(&header_->fillPages, __ATOMIC_RELAXED); }
+
+ private:
+  struct Tally;
+
+  Media() = default;
+  int openFiles(const std::string* directory, bool create, std::string& problem);
+  int map(bool create, std::string& problem);
+  int checkHeader(std::string& problem) const;
+  int recount();
+  int prepareWords(uint64_t firstPage, uint64_t lastPage);
+  int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
+  int storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
+  int clearPart(uint64_t offset, size_t length, Tally& tally);
+  void setKind(uint64_t page, uint8_t kind, Tally& tally);
+  int punch(uint64_t offset, uint64_t length);
+
+  uint64_t bytes_ = 0;
+  uint64_t pages_ = 0;
+  bool sameFill_ = false;
+  bool durable_ = false;  // the files are on a disk, not in memory
+  int pagesFd_ = -1;
+  int dataFd_ = -1;
+  Mapping map_;
+  Mapping data_;
+  PagesHeader* header_ = nullptr;
+  uint8_t* kinds_ = nullptr;
+  uint64_t* words_ = nullptr;
+  // Which parts of the page map this Media has made sure to have memory for.
+  std::vector<bool> kindsReady_;
+  std::vector<bool> wordsReady_;
+};
+
+// pread/pwrite until all is done. Returns 0 or -errno; -EIO when the other end gives out early.
+int readAll(int fd, uint8_t* target, size_t length, uint64_t position);
+int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position);
+
+}  // namespace ublk

@@ -1,0 +1,172 @@
+// The queue for TypeScript. Its two hot functions are bare Node-API, bound to their queue: no wrapper object, no allocation.
+#include "queue-binding.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "napi-util.h"
+
+namespace ublk {
+namespace {
+
+constexpr size_t MARK_ALIGNMENT = 8;
+
+// Reads up to two uint32 arguments; false with a TypeError pending when they are no numbers.
+bool hotArguments(napi_env env, napi_callback_info info, QueueBinding** binding, uint32_t* values,
+                  size_t count) {
+  napi_value arguments[2];
+  size_t given = count;
+  void* data;
+  if (napi_get_cb_info(env, info, &given, arguments, nullptr, &data) != napi_ok) return false;
+  *binding = static_cast<QueueBinding*>(data);
+  for (size_t i = 0; i < count; i++) {
+    if (given > i && napi_get_value_uint32(env, arguments[i], &values[i]) == napi_ok) continue;
+    napi_throw_type_error(env, nullptr, "arguments must be whole numbers");
+    return false;
+  }
+  return true;
+}
+
+// While a worker is being terminated nothing can be made for JavaScript: null is then as good as a number.
+napi_value hotResult(napi_env env, int32_t result) {
+  napi_value value = nullptr;
+  napi_create_int32(env, result, &value);
+  return value;
+}
+
+napi_value commitAndFetch(napi_env env, napi_callback_info info) {
+  QueueBinding* binding;
+  uint32_t turn;
+  if (!hotArguments(env, info, &binding, &turn, 1)) return nullptr;
+  const uint32_t count = turn & ((1U << PARITY_SHIFT) - 1);
+  return hotResult(env, binding->queue.turn(count, turn >> PARITY_SHIFT));
+}
+
+napi_value supply(napi_env env, napi_callback_info info) {
+  QueueBinding* binding;
+  uint32_t values[2];
+  if (!hotArguments(env, info, &binding, values, 2)) return nullptr;
+  return hotResult(env, binding->queue.supply(values[0], values[1]));
+}
+
+Napi::Value failure(const Napi::CallbackInfo& info) {
+  const Queue& queue = static_cast<QueueBinding*>(info.Data())->queue;
+  if (queue.failedResult() == 0) return info.Env().Null();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("tag", queue.failedTag());
+  object.Set("result", queue.failedResult());
+  return object;
+}
+
+Napi::Value closeQueue(const Napi::CallbackInfo& info) {
+  auto* binding = static_cast<QueueBinding*>(info.Data());
+  // The views become empty before their memory goes.
+  if (!binding->descriptors.IsEmpty()) binding->descriptors.Value().Detach();
+  binding->descriptors.Reset();
+  binding->held.clear();
+  binding->queue.close();
+  return info.Env().Undefined();
+}
+
+Napi::Value hotFunction(Napi::Env env, const char* name, napi_callback callback, void* data) {
+  napi_value function = nullptr;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, data, &function);
+  return Napi::Value(env, function);
+}
+
+// Makes a typed array over memory of its own, holds it, and gives its address.
+template <typename Array, typename Element>
+Element* share(Napi::Object object, const char* name, size_t length,
+                                   QueueBinding& binding) {
+  Array array = Array::New(object.Env(), length);
+  object.Set(name, array);
+  binding.held.push_back(Napi::Reference<Napi::Value>::New(array, 1));
+  return array.Data();
+}
+
+Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& options,
+                      int kickFd) {
+  Napi::Object object = Napi::Object::New(env);
+  auto* tags = share<Napi::Uint16Array, uint16_t>(object, "tags", options.depth, binding);
+  const size_t wordCount = options.depth * COMMAND_WORDS;
+  auto* words = share<Napi::Int32Array, int32_t>(object, "commands", wordCount, binding);
+  auto* stage = share<Napi::Uint8Array, uint8_t>(object, "stage", options.maxIoBytes, binding);
+  binding.queue.bind(tags, reinterpret_cast<Command*>(words), stage);
+  const size_t descriptorWords = sizeof(ublksrv_io_desc) / sizeof(uint32_t);
+  Napi::ArrayBuffer descriptors = Napi::ArrayBuffer::New(
+      env, binding.queue.descriptorBytes(), options.depth * sizeof(ublksrv_io_desc));
+  binding.descriptors = Napi::Reference<Napi::ArrayBuffer>::New(descriptors, 1);
+  object.Set("descriptors",
+             Napi::Uint32Array::New(env, options.depth * descriptorWords, descriptors, 0));
+  object.Set("kickFd", kickFd);
+  object.Set("commitAndFetch", hotFunction(env, "commitAndFetch", commitAndFetch, &binding));
+  object.Set("supply", hotFunction(env, "supply", supply, &binding));
+  object.Set("failure", Napi::Function::New<failure>(env, "failure", &binding));
+  object.Set("close", Napi::Function::New<closeQueue>(env, "close", &binding));
+  return object;
+}
+
+// The media that an External of openMedia() stands for, or null.
+std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle) {
+  if (!handle.IsExternal()) return nullptr;
+  const auto* wanted = handle.As<Napi::External<MediaBinding>>().Data();
+  for (const auto& binding : env.GetInstanceData<AddonState>()->medias)
+    if (binding.get() == wanted) return binding->media;
+  return nullptr;
+}
+
+Napi::Value typeError(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+// openQueue(charFd, queueId, depth, maxIoBytes, media, marks, offset0, offset1, userCopyBase, fakeFd): object | Outcome
+Napi::Value openQueue(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info);
+  QueueOptions options{};
+  options.charFd = static_cast<int>(arguments.integer(0, 0, INT32_MAX));
+  options.queueId = static_cast<uint16_t>(arguments.integer(1, 0, UBLK_MAX_NR_QUEUES - 1));
+  options.depth = static_cast<uint32_t>(arguments.integer(2, 1, UBLK_MAX_QUEUE_DEPTH));
+  options.maxIoBytes = static_cast<uint32_t>(arguments.integer(3, PAGE_BYTES, UBLK_MAX_IO_BYTES));
+  options.media = findMedia(env, info[4]);
+  Napi::Int32Array marks = arguments.words(5);
+  const int64_t offsets[2] = {arguments.integer(6), arguments.integer(7)};
+  options.userCopyBase = static_cast<uint64_t>(arguments.integer(8));
+  options.fakeDescriptorsFd = static_cast<int>(arguments.integer(9, -1, INT32_MAX));
+  if (!arguments.ok()) return env.Undefined();
+  if (options.media == nullptr) return typeError(env, "media must be an open one of openMedia()");
+  if (options.maxIoBytes % PAGE_BYTES != 0)
+    return typeError(env, "maxIoBytes must be a multiple of 4096");
+  for (size_t parity = 0; parity < 2; parity++) {
+    const auto offset = static_cast<size_t>(offsets[parity]);
+    if (offset % MARK_ALIGNMENT != 0 || offset + MARK_ALIGNMENT > marks.ByteLength())
+      return typeError(env, "mark offsets must be multiples of 8 within marks");
+    options.marks[parity] = reinterpret_cast<uint8_t*>(marks.Data()) + offset;
+  }
+  auto binding = std::make_unique<QueueBinding>();
+  const char* syscall;
+  int result = binding->queue.open(options, &syscall);
+  if (result < 0) return toObject(env, {syscall, result});
+  // A kick may come when the queue is closed already: TypeScript gets a descriptor of its own, see kick.ts.
+  const int kickFd = fcntl(binding->queue.kickFd(), F_DUPFD_CLOEXEC, 0);
+  if (kickFd < 0) return toObject(env, {"dup eventfd", -errno});
+  binding->held.push_back(Napi::Reference<Napi::Value>::New(marks, 1));
+  auto& queues = env.GetInstanceData<AddonState>()->queues;
+  queues.push_back(std::move(binding));
+  return describe(env, *queues.back(), options, kickFd);
+}
+
+}  // namespace
+
+AddonState::AddonState() = default;
+AddonState::~AddonState() = default;
+
+void exportQueue(Napi::Env env, Napi::Object exports) {
+  exports.Set("openQueue", Napi::Function::New<openQueue>(env, "openQueue"));
+}
+
+}  // namespace ublk

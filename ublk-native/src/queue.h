@@ -1,0 +1,91 @@
+// One ublk queue: its ring, its descriptors, its turn. It belongs to the thread that opened it.
+#pragma once
+
+#include <liburing.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "layout.h"
+#include "transfer.h"
+#include "ublk-abi.h"
+
+namespace ublk {
+
+struct QueueOptions {
+  int charFd;
+  uint16_t queueId;
+  uint32_t depth;
+  uint32_t maxIoBytes;
+  std::shared_ptr<Media> media;
+  uint8_t* marks[2];
+  uint64_t userCopyBase;
+  int fakeDescriptorsFd;  // -1: a real queue
+};
+
+class Queue {
+ public:
+  // `syscall` names what failed.
+  int open(const QueueOptions& options, const char** syscall);
+  ~Queue() { close(); }
+  void close();
+  bool isOpen() const { return ringOpen_; }
+
+  // Memory that TypeScript shares: `depth` tags and commands, maxIoBytes of stage.
+  void bind(uint16_t* tags, Command* commands, const uint8_t* stage);
+
+  // See commitAndFetch in queue.ts.
+  int turn(uint32_t count, uint32_t parity);
+  int supply(uint32_t tag, uint32_t bytes);
+
+  int kickFd() const { return kickFd_; }
+  uint8_t* descriptorBytes() const { return descriptorsMap_.bytes; }
+  uint32_t failedTag() const { return failedTag_; }
+  int failedResult() const { return failedResult_; }
+
+ private:
+  enum class TagState : uint8_t { kernel, delivered, executed, gone };
+
+  int openRing(const char** syscall);
+  int openEvents(const char** syscall);
+  int mapDescriptors(const char** syscall);
+  uint64_t position(uint32_t tag) const;
+  io_uring_sqe* nextSqe();
+  void queueFetches();
+  void queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t addr);
+  void queueMark(uint32_t parity);
+  void queueKickPoll();
+  bool admit(uint32_t count);
+  int32_t execute(const Command& command);
+  int submitNow();
+  int wait(uint32_t ready);
+  uint32_t reap(uint32_t ready);
+  void onTag(uint32_t tag, int32_t result, uint32_t& ready);
+  void onKick(const io_uring_cqe& cqe);
+  int32_t fakeResult(uint32_t tag) const;
+
+  QueueOptions options_{};
+  Transfer transfer_;
+  io_uring ring_{};
+  bool ringOpen_ = false;
+  bool fixedFile_ = false;
+  bool fetched_ = false;
+  int kickFd_ = -1;
+  int markFd_ = -1;
+  bool kicked_ = false;
+  bool kickedForEver_ = false;
+  Mapping descriptorsMap_;
+  const ublksrv_io_desc* descriptors_ = nullptr;
+  ublksrv_io_desc* fake_ = nullptr;
+  uint16_t* tags_ = nullptr;
+  Command* commands_ = nullptr;
+  const uint8_t* stage_ = nullptr;
+  std::vector<TagState> states_;
+  uint32_t goneCount_ = 0;
+  uint32_t failedTag_ = 0;
+  int failedResult_ = 0;
+};
+
+}  // namespace ublk

@@ -1,0 +1,124 @@
+// Mappings as ArrayBuffers, kicks, and what keeps the process in memory.
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "napi-util.h"
+
+namespace ublk {
+namespace {
+
+constexpr int PRCTL_SET_IO_FLUSHER = 57;
+constexpr int LOCK_ON_FAULT = 4;  // MCL_ONFAULT
+
+// Returns a descriptor or -errno.
+int openShared(const std::string& path, int64_t bytes, bool create, const char** syscall) {
+  *syscall = "open";
+  const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
+  const int fd = open(path.c_str(), flags, 0600);
+  if (fd < 0) return -errno;
+  int result = 0;
+  struct stat status {};
+  if (create) {
+    // Reserved at once: later, memory that has run out would be SIGBUS at a store.
+    *syscall = "fallocate";
+    result = -posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  } else if (fstat(fd, &status) != 0) {
+    result = -errno;
+  } else if (status.st_size != bytes) {
+    *syscall = "map (the file has another size)";
+    result = -EINVAL;
+  }
+  if (result == 0) return fd;
+  close(fd);
+  return result;
+}
+
+// mapShared(path, bytes, create): ArrayBuffer | Outcome
+Napi::Value mapShared(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const std::string path = arguments.string(0);
+  const int64_t bytes = arguments.integer(1, 1);
+  const bool create = arguments.boolean(2);
+  if (!arguments.ok()) return env.Undefined();
+  const char* syscall;
+  const int fd = openShared(path, bytes, create, &syscall);
+  if (fd < 0) return toObject(env, {syscall, fd});
+  auto mapping = std::make_shared<Mapping>();
+  const auto size = static_cast<size_t>(bytes);
+  const int bad = mapping->map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED);
+  close(fd);
+  if (bad != 0) return toObject(env, {"mmap", bad});
+  void* at = mapping->bytes;
+  env.GetInstanceData<AddonState>()->mappings[at] = mapping;
+  // The buffer holds the mapping alive, and lets go of it when it is collected.
+  const auto release = [](Napi::Env, void*, std::shared_ptr<Mapping>* held) { delete held; };
+  return Napi::ArrayBuffer::New(env, at, size, release, new std::shared_ptr<Mapping>(mapping));
+}
+
+// unmapShared(buffer): 0 | -errno
+Napi::Value unmapShared(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer()) {
+    Napi::TypeError::New(info.Env(), "argument 0 must be an ArrayBuffer").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  Napi::ArrayBuffer buffer = info[0].As<Napi::ArrayBuffer>();
+  auto& mappings = info.Env().GetInstanceData<AddonState>()->mappings;
+  const auto found = mappings.find(buffer.Data());
+  if (found == mappings.end()) return toNumber(info, -EINVAL);
+  const std::shared_ptr<Mapping> mapping = found->second.lock();
+  if (mapping == nullptr || mapping->bytes != buffer.Data()) return toNumber(info, -EINVAL);
+  mappings.erase(found);
+  buffer.Detach();
+  mapping->unmap();
+  return toNumber(info, 0);
+}
+
+Napi::Value createMemfd(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string name = arguments.string(0);
+  if (!arguments.ok()) return info.Env().Undefined();
+  const int fd = memfd_create(name.c_str(), MFD_CLOEXEC);
+  return toNumber(info, fd < 0 ? -errno : fd);
+}
+
+// kick(fd, forever): 0 | -errno. See Queue::onKick for the number that means `for ever`.
+Napi::Value kick(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const auto fd = static_cast<int>(arguments.integer(0, 0, INT32_MAX));
+  const uint64_t value = arguments.boolean(1) ? uint64_t{1} << 32 : 1;
+  if (!arguments.ok()) return info.Env().Undefined();
+  const ssize_t written = write(fd, &value, sizeof value);
+  return toNumber(info, written == sizeof value ? 0 : -errno);
+}
+
+Napi::Value lockMemory(const Napi::CallbackInfo& info) {
+  return toNumber(info, mlockall(MCL_CURRENT | MCL_FUTURE | LOCK_ON_FAULT) == 0 ? 0 : -errno);
+}
+
+Napi::Value setIoFlusher(const Napi::CallbackInfo& info) {
+  return toNumber(info, prctl(PRCTL_SET_IO_FLUSHER, 1, 0, 0, 0) == 0 ? 0 : -errno);
+}
+
+Napi::Value threadId(const Napi::CallbackInfo& info) {
+  return toNumber(info, syscall(SYS_gettid));
+}
+
+}  // namespace
+
+void exportSharedMemory(Napi::Env env, Napi::Object exports) {
+  exports.Set("mapShared", Napi::Function::New<mapShared>(env, "mapShared"));
+  exports.Set("unmapShared", Napi::Function::New<unmapShared>(env, "unmapShared"));
+  exports.Set("createMemfd", Napi::Function::New<createMemfd>(env, "createMemfd"));
+  exports.Set("kick", Napi::Function::New<kick>(env, "kick"));
+  exports.Set("lockMemory", Napi::Function::New<lockMemory>(env, "lockMemory"));
+  exports.Set("setIoFlusher", Napi::Function::New<setIoFlusher>(env, "setIoFlusher"));
+  exports.Set("gettid", Napi::Function::New<threadId>(env, "gettid"));
+}
+
+}  // namespace ublk

@@ -1,0 +1,47 @@
+// A mapping that unmaps itself.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace ublk {
+
+struct Mapping {
+  uint8_t* bytes = nullptr;
+  size_t length = 0;
+
+  Mapping() = default;
+  Mapping(Mapping&& other) noexcept
+      : bytes(std::exchange(other.bytes, nullptr)), length(std::exchange(other.length, 0)) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    if (this != &other) {
+      unmap();
+      bytes = std::exchange(other.bytes, nullptr);
+      length = std::exchange(other.length, 0);
+    }
+    return *this;
+  }
+  ~Mapping() { unmap(); }
+
+  // Returns 0 or -errno.
+  int map(int fd, size_t size, int protection, int flags, uint64_t offset = 0) {
+    void* at = mmap(nullptr, size, protection, flags, fd, static_cast<off_t>(offset));
+    if (at == MAP_FAILED) return -errno;
+    unmap();
+    bytes = static_cast<uint8_t*>(at);
+    length = size;
+    return 0;
+  }
+
+  void unmap() {
+    if (bytes != nullptr) munmap(bytes, length);
+    bytes = nullptr;
+    length = 0;
+  }
+};
+
+}  // namespace ublk
