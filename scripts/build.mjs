@@ -1,13 +1,13 @@
 /**
  * Builds what is out of date: TypeScript to dist/ (tsc), the addon (build-addon.mjs). `--asan` builds the addon that the sanitizer
- * run of the tests loads, and no TypeScript. `--force` builds everything.
+ * run of the tests loads, and no TypeScript. `--force` compiles TypeScript even if nothing changed.
  *
- * Prints a line for each thing that it did, nothing when all is up to date. Exit code 1 and the compiler's words on failure.
+ * Prints a line for each thing that took time, nothing when all is up to date. Exit code 1 and the compiler's words on failure.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -38,35 +38,38 @@ function compile(force) {
   return true
 }
 
-async function addon(force, asan) {
-  const builder = join(ROOT, 'scripts', 'build-addon.mjs')
-  const files = filesUnder([join(ROOT, 'ublk-native', 'src'), builder], () => true)
-  const current = fingerprint(files, process.version)
-  const stamp = join(ROOT, 'build', asan ? '.stamp-asan' : '.stamp')
-  if (!force && readStamp(stamp) === current) return true
+/** The addon's path, or undefined when it did not compile. The builder itself knows what is out of date. */
+async function addon(asan) {
   const start = performance.now()
-  const { buildAddon } = await import(pathToFileURL(builder).href)
+  const { buildAddon } = await import('./build-addon.mjs')
   try {
-    await buildAddon({ asan })
+    const path = await buildAddon({ asan })
+    const milliseconds = performance.now() - start
+    if (milliseconds > 500)
+      console.log(`built   addon${asan ? ' (ASan, UBSan)' : ''}   ${seconds(start)}`)
+    return path
   } catch (error) {
     process.stderr.write(`${error.message}\nThe addon did not compile.\n`)
-    return false
+    return undefined
   }
-  writeStamp(stamp, current)
-  console.log(`built   addon${asan ? ' (ASan, UBSan)' : ''}   ${seconds(start)}`)
-  return true
+}
+
+/** The sanitizer build's path, or undefined when it did not compile. */
+export function buildAsan() {
+  return addon(true)
 }
 
 /** True when everything is built. */
-export async function build({ force = false, asan = false } = {}) {
-  if (asan) return addon(force, true)
+export async function build({ force = false } = {}) {
   // Both, so that one run shows both compilers' complaints.
   const compiled = compile(force)
-  return (await addon(force, false)) && compiled
+  return (await addon(false)) !== undefined && compiled
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const options = process.argv.slice(2)
-  const done = await build({ force: options.includes('--force'), asan: options.includes('--asan') })
+  const done = options.includes('--asan')
+    ? (await buildAsan()) !== undefined
+    : await build({ force: options.includes('--force') })
   process.exitCode = done ? 0 : 1
 }

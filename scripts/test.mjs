@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from './build.mjs'
+import { buildAsan } from './build.mjs'
 import { brokenOutcome, isGood, readOutcome, report } from './summary.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -68,20 +68,19 @@ async function hostSuite(project) {
 /** The sanitizers' run-time libraries have to be in the process before anything else is. */
 async function asanSuite() {
   const seconds = clock()
-  if (!(await build({ asan: true }))) {
+  const addon = await buildAsan()
+  if (addon === undefined) {
     return brokenOutcome('asan', '-', 'the sanitizer build of the addon failed', seconds())
   }
   const library = name =>
     spawnSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim()
-  const log = join(scratch, 'sanitizer')
   const file = join(scratch, 'asan.json')
   const code = await vitestHere(['native'], file, {
     LD_PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
     // Node never frees what it keeps to its end: leak reports would all be its own.
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
     UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
-    ZSLAB_ADDON: join(ROOT, 'build', 'ublk-asan.node'),
-    ZSLAB_SANITIZER_LOG: log,
+    ZSLAB_ADDON: addon,
   })
   return readOutcome('asan', '-', file, { code, seconds: seconds() })
 }
