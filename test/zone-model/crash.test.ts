@@ -84,6 +84,9 @@ const SCENARIOS: Record<string, (kernel: CrashKernel) => void> = {
   },
 }
 
+/** In scenarios with more pairs of kills than this, the second kill strides, from another start for each first one. */
+const PAIRS_WANTED = 4000
+
 interface Outcome {
   faults: string[]
   /** Steps of each life of the daemon. */
@@ -145,7 +148,8 @@ test.each(Object.keys(SCENARIOS))('kills at every step: %s', name => {
       expect(once.steps[0]).toBe(kill)
       merges += once.merges
       const last = once.steps[1]!
-      for (let second = 1; second <= last; second += 1 + variant * 3) {
+      const stride = Math.ceil((steps[0]! * last) / PAIRS_WANTED) + variant * 3
+      for (let second = 1 + (kill % stride); second <= last; second += stride) {
         const twice = check(name, seed + variant, [kill, second])
         const third = 1 + ((kill * 7 + second * 13) % twice.steps[2]!)
         check(name, seed + variant, [kill, second, third])
@@ -155,5 +159,5 @@ test.each(Object.keys(SCENARIOS))('kills at every step: %s', name => {
     }
   }
   console.log(`${name}: ${lives} runs with kills, ${merges} merges`)
-  expect(lives).toBeGreaterThan(5000)
+  expect(lives).toBeGreaterThan(3000)
 })
