@@ -2,8 +2,9 @@
  * How many decisions a second the data path makes on one core.
  *
  * One decision is what a queue worker asks of zone-model for one request: a write at the write pointer, an append or a
- * read, in turns of 32 over 8 open zones (40 % writes, 20 % appends, 40 % reads), each turn with its `beginBatch`. Zones
- * that are nearly full are reset outside the measured share; that share is counted in the time. Medians of 7 rounds.
+ * read, in turns of 32 over 8 open zones (14 writes, 6 appends, 12 reads), each turn with its `beginBatch`. Zones that are
+ * nearly full are reset in between, which is counted in the time. Medians of 7 rounds, on one thread: a machine whose
+ * cores are all busy with something else gives less.
  *
  * Run: node dist/bench/decision.js [--json]
  */
