@@ -81,3 +81,19 @@ export async function refreshKernelZones(
   const commands = await import('./zone-command.js')
   await commands.refreshKernelZones(path, startSector, count)
 }
+
+/** Whether the addon is built and loads here; `message` says what to do when not. */
+export async function probeAddon(): Promise<{ ok: boolean; message: string }> {
+  const native = await import('../ublk-native/index.js')
+  try {
+    native.gettid()
+    return { ok: true, message: native.addonPath() }
+  } catch (error) {
+    return { ok: false, message: (error as Error).message }
+  }
+}
+
+/** Why ublk must not be touched on a kernel (as `uname -r` names it), or null. */
+export async function refusedKernel(release: string): Promise<string | null> {
+  return (await import('../ublk-native/index.js')).refusedKernel(release)
+}

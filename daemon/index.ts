@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { hardenProcess } from '../ublk-native/index.js'
+import { hardenThread } from '../ublk-native/index.js'
 import { ControlServer } from './control-server.js'
 import { DaemonError } from './errors.js'
 import { createLog, type Logger } from './log.js'
@@ -68,17 +68,17 @@ function dispatch(registry: Registry, name: string, stop: () => void) {
   }
 }
 
-/** The daemon serves file systems: it must not wait for its own write-back, be swapped out, or be the OOM killer's first choice. */
+/** The daemon serves file systems: it must not wait for its own write-back, nor be the OOM killer's choice. */
 function harden(log: Logger): void {
-  const { mlock, ioFlusher } = hardenProcess()
+  const ioFlusher = hardenThread()
   let oomScore = 0
   try {
     writeFileSync('/proc/self/oom_score_adj', '-900')
   } catch (error) {
     oomScore = (error as NodeJS.ErrnoException).errno ?? -1
   }
-  if (mlock < 0 || ioFlusher < 0 || oomScore < 0) {
-    log.warn({ mlock, ioFlusher, oomScore }, 'not fully protected against memory pressure')
+  if (ioFlusher < 0 || oomScore < 0) {
+    log.warn({ ioFlusher, oomScore }, 'not fully protected against memory pressure')
   }
 }
 

@@ -12,7 +12,7 @@ import {
   UblkControl,
   UblkError,
 } from '../ublk-native/index.js'
-import { Geometry, offlineZone, ZoneModelError } from '../zone-model/index.js'
+import { Geometry, offlineZone, readOnlyZone, ZoneModelError } from '../zone-model/index.js'
 import { Device, type DeviceHost, geometryOptions } from './device.js'
 import { deviceInfo, deviceStats, refusals, zoneReport } from './device-view.js'
 import { DaemonError } from './errors.js'
@@ -225,7 +225,10 @@ export class Registry {
     return refusals(this.#own(id), count)
   }
 
-  /** Only the model is changed here: the caller lets the kernel read the zones again. */
+  /**
+   * The drive gives zones up, as a controller may at any time: read-only, then offline (a host can only do the second, ZNS
+   * 1.1 §2.1.1). Only the model is changed here: the caller lets the kernel read the zones again.
+   */
   offline(id: number, first: number, count: number): { changed: number } {
     const device = this.#own(id)
     const { zoneCount } = device.geometry
@@ -234,6 +237,7 @@ export class Registry {
       throw new DaemonError('DAEMON_ERR_OPTION', message)
     }
     for (let zone = first; zone < first + count; zone++) {
+      readOnlyZone(device.state.table, zone)
       const status = offlineZone(device.state.table, zone)
       if (status < 0) {
         const message = `zone ${zone} cannot go offline from where it is (NVMe status 0x${(-status).toString(16)})`

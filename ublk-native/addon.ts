@@ -70,7 +70,6 @@ export interface Addon {
   unmapShared(buffer: ArrayBuffer): number
   createMemfd(name: string): number
   kick(fd: number, forever: boolean): number
-  lockMemory(): number
   setIoFlusher(): number
   gettid(): number
   scanVariants(): string[]

@@ -31,7 +31,6 @@ export { openQueue, type Queue, type QueueOptions } from './queue.js'
 export {
   createMemfd,
   gettid,
-  hardenProcess,
   hardenThread,
   mapShared,
   unmapShared,

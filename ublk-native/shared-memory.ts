@@ -21,14 +21,10 @@ export function unmapShared(buffer: ArrayBuffer): void {
 }
 
 /**
- * Best effort, for a process that serves a block device: pin its memory as it is touched, and tell the kernel that this thread
- * must not wait for write-back (which may wait for us). Each field is 0 or -errno.
+ * Best effort, for each thread of a process that serves a block device: tell the kernel that it must not wait for write-back,
+ * which may wait for us (PR_SET_IO_FLUSHER). Returns 0 or -errno. Mappings of this folder are pinned as they are touched; V8's
+ * heap cannot be (see shared-memory.h).
  */
-export function hardenProcess(): { mlock: number; ioFlusher: number } {
-  return { mlock: addon().lockMemory(), ioFlusher: addon().setIoFlusher() }
-}
-
-/** The part of hardenProcess() that is per thread: call it on each worker. Returns 0 or -errno. */
 export function hardenThread(): number {
   return addon().setIoFlusher()
 }

@@ -175,17 +175,31 @@ describe.each(LAYOUTS)('$name', ({ options }) => {
     expect((await zone('finish', first)).code).toBe(0)
     const full = await write(device, start + BLOCK, BLOCK)
     expect(full.stderr).toMatch(/Input\/output error/)
-    const offline = last
-    await client.request('zone.offline', { id: device.id, first: offline, count: 1 }).then(
-      () => expect.unreachable('only a read-only zone can go offline'),
-      error => expect(error.code).toBe('DAEMON_ERR_ZONE'),
-    )
     if (first > 0) {
       const conventional = await zone('reset', 0)
       expect(conventional.stderr).toMatch(/Input\/output error/)
       expect((await write(device, 5 * BLOCK, BLOCK)).code).toBe(0)
     }
     expect((await write(device, (first + 1) * device.zoneSize, BLOCK)).code).toBe(0)
+  })
+
+  it('a zone that goes offline is offline for the kernel too, and cannot be read or reset', async () => {
+    await client.request('zone.offline', { id: device.id, first: last, count: 1 })
+    await client.refreshKernelZones(device.path, (last * device.zoneSize) / 512, 1)
+    expect(await conditionOf(last)).toBe('offline')
+    const read = [
+      'dd',
+      `if=${device.path}`,
+      'of=/dev/null',
+      'bs=4k',
+      'count=1',
+      'iflag=direct,skip_bytes',
+    ] as const
+    const outcome = await run(read[0], [...read.slice(1), `skip=${last * device.zoneSize}`])
+    expect(outcome.stderr).toMatch(/Input\/output error/)
+    expect((await zone('reset', last)).stderr).toMatch(/Input\/output error/)
+    const said = await client.request('explain', { id: device.id })
+    expect(said.at(-1)!.before.condition).toBe('offline')
   })
 
   it.runIf(hasProgram('zbd'))('is what libzbd expects', async () => {

@@ -13,7 +13,6 @@ namespace ublk {
 namespace {
 
 constexpr int PRCTL_SET_IO_FLUSHER = 57;
-constexpr int LOCK_ON_FAULT = 4;  // MCL_ONFAULT
 
 // Returns a descriptor or -errno.
 int openShared(const std::string& path, int64_t bytes, bool create, const char** syscall) {
@@ -97,10 +96,6 @@ Napi::Value kick(const Napi::CallbackInfo& info) {
   return toNumber(info, written == sizeof value ? 0 : -errno);
 }
 
-Napi::Value lockMemory(const Napi::CallbackInfo& info) {
-  return toNumber(info, mlockall(MCL_CURRENT | MCL_FUTURE | LOCK_ON_FAULT) == 0 ? 0 : -errno);
-}
-
 Napi::Value setIoFlusher(const Napi::CallbackInfo& info) {
   return toNumber(info, prctl(PRCTL_SET_IO_FLUSHER, 1, 0, 0, 0) == 0 ? 0 : -errno);
 }
@@ -116,7 +111,6 @@ void exportSharedMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("unmapShared", Napi::Function::New<unmapShared>(env, "unmapShared"));
   exports.Set("createMemfd", Napi::Function::New<createMemfd>(env, "createMemfd"));
   exports.Set("kick", Napi::Function::New<kick>(env, "kick"));
-  exports.Set("lockMemory", Napi::Function::New<lockMemory>(env, "lockMemory"));
   exports.Set("setIoFlusher", Napi::Function::New<setIoFlusher>(env, "setIoFlusher"));
   exports.Set("gettid", Napi::Function::New<threadId>(env, "gettid"));
 }

@@ -31,6 +31,10 @@ struct Mapping {
   int map(int fd, size_t size, int protection, int flags, uint64_t offset = 0) {
     void* at = mmap(nullptr, size, protection, flags, fd, static_cast<off_t>(offset));
     if (at == MAP_FAILED) return -errno;
+    // What serves a file system's write-back must not be swapped out by it. Page by page as they are touched, and as far as
+    // we may (RLIMIT_MEMLOCK). Only our own mappings: V8 gives memory back by MADV_DONTNEED, which locked memory refuses,
+    // and takes the refusal for a bug, so mlockall() ends the process sooner or later.
+    mlock2(at, size, MLOCK_ONFAULT);
     unmap();
     bytes = static_cast<uint8_t*>(at);
     length = size;
