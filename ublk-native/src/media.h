@@ -83,6 +83,11 @@ class Media {
   std::vector<bool> wordsReady_;
 };
 
+// Where the fill words begin in `pages`.
+uint64_t wordsOffset(uint64_t pages);
+// Give a range of a file its memory, so that touching it cannot be SIGBUS. Returns 0 or -errno.
+int allocate(int fd, uint64_t offset, uint64_t length);
+
 // pread/pwrite until all is done. Returns 0 or -errno; -EIO when the other end gives out early.
 int readAll(int fd, uint8_t* target, size_t length, uint64_t position);
 int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position);
