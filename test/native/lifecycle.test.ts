@@ -3,43 +3,23 @@
  *
  * Each scenario is a process of its own with real workers, on ublk-native compiled for them (Node 20 loads no TypeScript).
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addonPath } from '../../ublk-native/index.js'
+import { type CompiledNative, compileNative } from './compiled.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CHILD = fileURLToPath(new URL('./lifecycle-child.mjs', import.meta.url))
 const PATIENCE_MS = 20_000
 
-let directory: string
+let native: CompiledNative
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'zslab-native-'))
-  const compilerOptions = {
-    outDir: directory,
-    rootDir: join(ROOT, 'ublk-native'),
-    typeRoots: [join(ROOT, 'node_modules', '@types')],
-    sourceMap: false,
-    declaration: false,
-  }
-  const config = join(directory, 'tsconfig.json')
-  const include = [join(ROOT, 'ublk-native')]
-  const text = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include }
-  writeFileSync(config, JSON.stringify(text))
-  writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
-  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-  // The sanitizer that may be preloaded into this process is not for the compiler.
-  const { LD_PRELOAD: _, ...env } = process.env
-  execFileSync(process.execPath, [compiler, '-p', config], { stdio: 'inherit', env })
+  native = compileNative()
 })
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+afterAll(() => native.remove())
 
 function run(scenario: string, timeout = PATIENCE_MS) {
-  const url = pathToFileURL(join(directory, 'index.js')).href
-  return spawnSync(process.execPath, [CHILD, url, scenario], {
+  return spawnSync(process.execPath, [CHILD, native.url, scenario], {
     encoding: 'utf8',
     timeout,
     killSignal: 'SIGKILL',

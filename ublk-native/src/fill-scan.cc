@@ -34,7 +34,10 @@ bool scanScalar(const uint8_t* bytes, size_t length) {
   size_t at = 0;
   for (; at + 64 <= length; at += 64) {
     uint64_t difference = 0;
-    for (size_t i = 0; i < 64; i += 8) difference |= loadWord(bytes + at + i) ^ word;
+    for (size_t i = 0; i < 64; i += 16) {
+      difference |= loadWord(bytes + at + i) ^ word;
+      difference |= loadWord(bytes + at + i + 8) ^ word;
+    }
     if (difference != 0) return false;
   }
   return scanRest(bytes, at, length);
@@ -70,8 +73,11 @@ __attribute__((target("avx2"))) void fillAvx2(uint8_t* bytes, size_t length, uin
   const __m256i wide = _mm256_set1_epi64x(static_cast<int64_t>(word));
   size_t at = 0;
   for (; at + 128 <= length; at += 128) {
-    for (size_t i = 0; i < 128; i += 32)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + i), wide);
+    auto* to = reinterpret_cast<__m256i*>(bytes + at);
+    _mm256_storeu_si256(to, wide);
+    _mm256_storeu_si256(to + 1, wide);
+    _mm256_storeu_si256(to + 2, wide);
+    _mm256_storeu_si256(to + 3, wide);
   }
   fillRest(bytes, at, length, word);
 }
@@ -97,7 +103,10 @@ __attribute__((target("avx512f"))) void fillAvx512(uint8_t* bytes, size_t length
   const __m512i wide = _mm512_set1_epi64(static_cast<int64_t>(word));
   size_t at = 0;
   for (; at + 256 <= length; at += 256) {
-    for (size_t i = 0; i < 256; i += 64) _mm512_storeu_si512(bytes + at + i, wide);
+    _mm512_storeu_si512(bytes + at, wide);
+    _mm512_storeu_si512(bytes + at + 64, wide);
+    _mm512_storeu_si512(bytes + at + 128, wide);
+    _mm512_storeu_si512(bytes + at + 192, wide);
   }
   fillRest(bytes, at, length, word);
 }
