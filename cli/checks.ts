@@ -3,7 +3,7 @@
  *
  * A check is `required` when no device can be made here without it; others are for what is built on a device.
  */
-import type { Machine, Probe } from './machine.js'
+import type { Machine } from './machine.js'
 
 export interface Check {
   readonly name: string
@@ -126,12 +126,7 @@ function checkIoUring(machine: Machine): Finding {
 }
 
 async function checkAddon(machine: Machine): Promise<Finding> {
-  let probe: Probe
-  try {
-    probe = await machine.probeAddon()
-  } catch (error) {
-    probe = { ok: false, message: error instanceof Error ? error.message : String(error) }
-  }
+  const probe = await machine.probeAddon()
   return probe.ok ? good(probe.message) : bad(probe.message, 'npm run build')
 }
 
@@ -199,13 +194,22 @@ const CHECKS: readonly (readonly [string, boolean, (m: Machine) => Finding | Pro
     ['VM', false, checkVm],
   ]
 
+async function look(machine: Machine, check: (typeof CHECKS)[number]): Promise<Check> {
+  const [name, required, find] = check
+  try {
+    return { name, required, ...(await find(machine)) }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return { name, required, ...bad(`could not be checked: ${reason}`, 'npm run build') }
+  }
+}
+
 /** All checks, in the order in which they build on each other. Never rejects. */
 export async function runChecks(machine: Machine): Promise<Check[]> {
-  const checks: Check[] = []
   // Elsewhere than on Linux only the first has anything to say.
   const relevant = machine.platform === 'linux' ? CHECKS : CHECKS.slice(0, 1)
-  for (const [name, required, look] of relevant)
-    checks.push({ name, required, ...(await look(machine)) })
+  const checks: Check[] = []
+  for (const check of relevant) checks.push(await look(machine, check))
   return checks
 }
 

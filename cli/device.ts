@@ -79,9 +79,11 @@ function describe(spec: OptionSpec, client: ClientModule): string {
 function addTableOptions(command: Command, client: ClientModule): void {
   for (const spec of client.DEVICE_OPTIONS) {
     if (spec.type === 'boolean') {
-      const note = `(default: ${spec.default ? 'yes' : 'no'})`
-      command.addOption(new Option(`--${spec.flag}`, `${spec.doc} ${note}`))
-      command.addOption(new Option(`--no-${spec.flag}`).hideHelp())
+      // The help shows the form that changes something.
+      const yes = new Option(`--${spec.flag}`, spec.doc)
+      const no = new Option(`--no-${spec.flag}`, `do not: ${spec.doc}`)
+      command.addOption(yes.hideHelp(spec.default === true))
+      command.addOption(no.hideHelp(spec.default === false))
       continue
     }
     const value = spec.type === 'bytes' ? 'size' : spec.type === 'choice' ? 'name' : 'n'

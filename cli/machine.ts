@@ -82,16 +82,6 @@ function canLoad(module: string): Promise<boolean> {
   })
 }
 
-interface Probes {
-  probeAddon(): Probe
-  refusedKernel(release: string): string | null
-}
-
-/** The daemon's client has these two, which need no addon to be called. */
-function probes(client: object): Probes {
-  return client as Probes
-}
-
 /** This machine. */
 export function thisMachine(io: Io): Machine {
   return {
@@ -105,8 +95,8 @@ export function thisMachine(io: Io): Machine {
     read,
     find,
     canLoad,
-    probeAddon: async () => probes(await io.client()).probeAddon(),
-    refusedKernel: async name => probes(await io.client()).refusedKernel(name),
+    probeAddon: async () => (await io.client()).probeAddon(),
+    refusedKernel: async name => (await io.client()).refusedKernel(name),
     missingForVm: async () => (await io.vm()).vmRequirements().missing,
   }
 }

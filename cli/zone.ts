@@ -179,6 +179,8 @@ async function change(
   for (const range of ranges) {
     if (verb === 'offline') {
       await client.request('zone.offline', { id, ...range })
+      // The kernel does not know yet: a zone report tells it.
+      await client.refreshKernelZones(device.path, range.first * zoneSectors, range.count)
     } else {
       const startSector = range.first * zoneSectors
       await client.zoneCommand(device.path, verb, startSector, range.count * zoneSectors)
