@@ -136,6 +136,27 @@ describe('moves', () => {
     expect(got.subarray(512).every(byte => byte === 0)).toBe(true)
   })
 
+  test('same-fill pages of changing words, whatever the request before them left expanded', () => {
+    begin()
+    const pages = (...words: number[]) => {
+      const bytes = new Uint8Array(words.length * PAGE_BYTES)
+      for (const [page, word] of words.entries()) bytes.fill(word, page << 12, (page + 1) << 12)
+      return bytes
+    }
+    for (const words of [[1, 1], [1, 2], [1, 1], [1, 1, 1, 2, 1], [1, 1, 1, 1], [3, 1, 1], [1]])
+      roundTrip(0, pages(...words))
+  })
+
+  test('a READ that begins inside a word', () => {
+    begin()
+    const bytes = new Uint8Array(PAGE_BYTES).map((_, i) => 0x10 + (i % 8))
+    media.write(0, bytes)
+    expect(media.stats().fillPages).toBe(1)
+    fake.request(0, OP_READ, 1)
+    expect(fake.turn([{ kind: COMMAND_READ, tag: 0, bytes: 512, offset: 1027 }])).toBe(1)
+    expect(Buffer.compare(fake.payload(0, 512), bytes.subarray(1027, 1539))).toBe(0)
+  })
+
   test('a batch of all sorts commits every tag, in order', () => {
     begin()
     for (let tag = 0; tag < DEPTH; tag++) fake.request(tag, OP_READ, 8)
@@ -292,6 +313,8 @@ describe('the end', () => {
     fake.request(4, OP_READ, 8)
     expect(fake.queue.commitAndFetch(0)).toBe(1)
     expect(fake.queue.tags[0]).toBe(4)
+    // Seven are gone, one is served on.
+    expect(fake.turn([{ kind: COMMAND_COMMIT, tag: 4 }])).toBe(1)
     fake.request(4, FAKE_ABORT, 8)
     expect(fake.turn([{ kind: COMMAND_COMMIT, tag: 4 }])).toBe(-ENODEV)
     expect(fake.queue.commitAndFetch(0)).toBe(-ENODEV)
