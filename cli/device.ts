@@ -140,10 +140,18 @@ async function remove(
   printResult(io, options.json === true, result, () => `/dev/ublkb${id} deleted\n`)
 }
 
+/**
+ * A daemon that starts recovers what it finds, so that one started for this has done it already. Asking once more would be
+ * answered with "there is nothing to recover".
+ */
 async function recover(io: Io, id: number, options: CommonOptions): Promise<void> {
   const client = await io.client()
+  const wasRunning = await isDaemonRunning(client)
   await client.ensureDaemon()
-  const device = await client.request('device.recover', { id })
+  const { pid } = await client.request('ping', {})
+  const found = wasRunning ? null : await client.request('device.show', { id })
+  const isDone = found?.state === 'live' && found.pid === pid
+  const device = isDone ? found : await client.request('device.recover', { id })
   const text = (): string => `${device.path} recovered, served by pid ${device.pid}\n`
   printResult(io, options.json === true, device, text)
 }

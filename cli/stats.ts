@@ -120,9 +120,10 @@ async function stats(
   const redraw = options.watch === true && io.outIsTerminal && !json
   let before: Sample | null = null
   for (;;) {
+    const gap = before === null ? '' : '\n'
     const now: Sample = { stats: await ask(io, 'stats', { id }), atMs: io.nowMs() }
     if (json) printJson(io, now.stats)
-    else io.out(`${redraw ? REDRAW : ''}${formatStats(now, before)}${redraw ? '' : '\n'}`)
+    else io.out(`${redraw ? REDRAW : gap}${formatStats(now, before)}`)
     if (options.watch !== true || !(await io.wait(WATCH_MS))) return
     before = now
   }

@@ -145,9 +145,9 @@ async function deviceOf(io: Io, id: string): Promise<DeviceInfo> {
 async function visit(tour: Tour, io: Io, id: string): Promise<void> {
   const { path } = await deviceOf(io, id)
   const stops = [
-    () => tour.verb(['zone', 'report', id, '--count', '4']),
+    () => tour.verb(['zone', 'report', id, '--first', '4', '--count', '4']),
     () => tour.fio(path),
-    () => tour.verb(['zone', 'report', id, '--count', '4']),
+    () => tour.verb(['zone', 'report', id, '--first', '4', '--count', '4']),
     () => tour.verb(['stats', id]),
   ]
   for (const stop of stops) {

@@ -216,7 +216,7 @@ const COMMAND_HELP: Readonly<Record<ZoneVerb, { summary: string; examples: strin
     examples: ['zslab zone reset 0 3 4', 'zslab zone reset 0 --all'],
   },
   offline: {
-    summary: 'take read-only zones offline, for ever: reads fail, what is in them is gone',
+    summary: 'take zones offline for ever, as a failing drive does: all I/O to them fails',
     examples: ['zslab zone offline 0 5', 'zslab zone offline 0 --all'],
   },
 }

@@ -100,6 +100,28 @@ describe('device', () => {
     expect(askedFor('device.delete')).toEqual({ id: 0, force: true })
   })
 
+  it('recovers by asking a daemon that runs', async () => {
+    const { code, out } = await zslab(['device', 'recover', '0'])
+    expect({ code, out }).toEqual({ code: 0, out: '/dev/ublkb0 recovered, served by pid 4242\n' })
+    expect(askedFor('device.recover')).toEqual({ id: 0 })
+  })
+
+  it('recovers by starting a daemon, which has done it by then', async () => {
+    const path = process.env['ZSLAB_SOCKET']!
+    process.env['ZSLAB_SOCKET'] = `${path}.none`
+    daemon.answers['ping'] = () => ({ pid: device.pid, version: '0', devices: 1 })
+    const client = await import('../../daemon/client.js')
+    const ensureDaemon = (): Promise<void> => {
+      process.env['ZSLAB_SOCKET'] = path
+      return Promise.resolve()
+    }
+    const { code, out } = await zslab(['device', 'recover', '0'], {
+      client: () => Promise.resolve({ ...client, ensureDaemon }),
+    })
+    expect({ code, out }).toEqual({ code: 0, out: '/dev/ublkb0 recovered, served by pid 4242\n' })
+    expect(daemon.asked.some(({ verb }) => verb === 'device.recover')).toBe(false)
+  })
+
   it('says the next step of an error', async () => {
     daemon.answers['device.delete'] = () => {
       throw new Refuse('DAEMON_ERR_BUSY', '/dev/ublkb0 is mounted on /mnt')
