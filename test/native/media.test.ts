@@ -238,7 +238,7 @@ test.skipIf(!isRoot)('a full file system is ENOSPC, and discards make room (root
   mkdirSync(mount)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', mount])
   try {
-    const bytes = 1 << 20
+    const bytes = 64 << 20
     const media = openMedia({ directory: mount, bytes, sameFill: true, create: true })
     const rng = random('media full')
     const page = rng.bytes(new Uint8Array(PAGE_BYTES))
@@ -254,10 +254,15 @@ test.skipIf(!isRoot)('a full file system is ENOSPC, and discards make room (root
     expect(Buffer.compare(back, page)).toBe(0)
     expect(media.read((stored + 1) * PAGE_BYTES, back)).toBe(PAGE_BYTES)
     expect(back.every(byte => byte === 0)).toBe(true)
+    // Far off, not even the page map has memory: neither kinds nor words.
+    const far = 10_000 * PAGE_BYTES
+    for (const result of [media.write(far, page), media.read(far, back), media.discard(far, 4096)])
+      expect(result).toBe(-28)
+    expect(media.write(1000 * PAGE_BYTES, back.fill(3))).toBe(-28)
     expect(media.discard(0, 8 * PAGE_BYTES)).toBe(0)
     expect(media.write(stored * PAGE_BYTES, page)).toBe(PAGE_BYTES)
-    // Words of same-fill pages need memory of their own map page: refused or stored, never a signal.
-    expect([PAGE_BYTES, -28]).toContain(media.write(200 * PAGE_BYTES, back.fill(3)))
+    expect(media.write(far, back)).toBe(PAGE_BYTES)
+    expect(media.stats()).toMatchObject({ rawPages: stored - 7, fillPages: 1 })
     media.close()
   } finally {
     execFileSync('umount', [mount])

@@ -1,4 +1,4 @@
-// Writes and discards the blocks of 512 bytes that are its own (every Nth), in pages that it shares with the other workers.
+// Writes and discards the blocks of 512 bytes that are its own (every Nth), in pages that it shares with other workers.
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { url, directory, bytes, index, count, seed, rounds, gate } = workerData
@@ -14,16 +14,7 @@ const mine = Math.floor(bytes / BLOCK / count)
 const model = new Uint8Array(mine * BLOCK)
 const block = new Uint8Array(BLOCK)
 
-// All begin together.
-Atomics.add(gate, 0, 1)
-Atomics.notify(gate, 0)
-for (;;) {
-  const arrived = Atomics.load(gate, 0)
-  if (arrived === count) break
-  Atomics.wait(gate, 0, arrived)
-}
-for (let step = 0; step < rounds; step++) {
-  const which = next() % mine
+const write = which => {
   const offset = (which * count + index) * BLOCK
   const sort = next() % 4
   if (sort === 0) {
@@ -36,5 +27,21 @@ for (let step = 0; step < rounds; step++) {
   }
   model.set(block, which * BLOCK)
 }
+
+// Spins, so that all go on within the same moment; on a busy machine it sleeps, so that the other gets its turn.
+function arrive(page) {
+  Atomics.add(gate, page, 1)
+  Atomics.notify(gate, page)
+  for (let spins = 0; Atomics.load(gate, page) < count; spins++)
+    if (spins > 2000) Atomics.wait(gate, page, count - 1)
+}
+
+// Page by page, all at each new page together: a page is made raw by its first writers, and that is what they race for.
+const inPage = 4096 / BLOCK / count
+for (let page = 0; page * inPage < mine; page++) {
+  arrive(page)
+  for (let block = 0; block < inPage; block++) write(page * inPage + block)
+}
+for (let step = 0; step < rounds; step++) write(next() % mine)
 media.close()
 parentPort.postMessage(model)

@@ -9,19 +9,19 @@ import { addonPath, openMedia, PAGE_BYTES } from '../../ublk-native/index.js'
 import { compileNative } from './compiled.js'
 import { random } from './random.js'
 
-const WORKERS = 4
-const PAGES = 16
+const WORKERS = 2
+const PAGES = 4096
 const BYTES = PAGES * PAGE_BYTES
 const ROUNDS = 30_000
 const BLOCK = 512
 
-test('four workers, sixteen pages, blocks of 512 bytes in turn', async () => {
+test('two workers, blocks of 512 bytes in turn, at the same page at the same time', async () => {
   const native = compileNative()
   const directory = mkdtempSync(join(tmpdir(), 'zslab-race-'))
   const { seed } = random('media race')
   const options = { directory, bytes: BYTES, sameFill: true }
   openMedia({ ...options, create: true }).close()
-  const gate = new Int32Array(new SharedArrayBuffer(4))
+  const gate = new Int32Array(new SharedArrayBuffer(4 * PAGES))
   const workers = Array.from({ length: WORKERS }, (_, index) => {
     const task = { url: native.url, directory, bytes: BYTES, index, count: WORKERS, seed, gate }
     return new Worker(new URL('./race-worker.mjs', import.meta.url), {
