@@ -39,6 +39,11 @@ import type { DeviceRecord } from './state-directory.js'
 
 const PAGE_BYTES = 4096
 
+/** The model's names, but for the zones that have no write pointer: those are conventional. */
+function conditionText(condition: string): ZoneCondition {
+  return condition === 'not-wp' ? 'conventional' : (condition as ZoneCondition)
+}
+
 const OP_NAMES: Readonly<Record<number, string>> = {
   [UBLK_IO_OP_READ]: 'read',
   [UBLK_IO_OP_WRITE]: 'write',
@@ -85,7 +90,7 @@ const WRITABLE: readonly ZoneCondition[] = ['empty', 'implicit-open', 'explicit-
 
 function zoneInfo(table: ZoneTable, zone: ZoneDescriptor): ZoneInfo {
   const { resets, writes, writtenSectors } = table.statistics(zone.zone)
-  const condition = zone.condition as ZoneCondition
+  const condition = conditionText(zone.condition)
   const isWritable = WRITABLE.includes(condition)
   const written = zone.wpSector - zone.startSector
   return {
@@ -137,7 +142,8 @@ export function deviceStats(device: Device): DeviceStats {
   const perZone: DeviceStats['perZone'] = []
   const { table } = device.state
   for (const { zone, condition } of reportZones(table)) {
-    zones[condition as ZoneCondition] = (zones[condition as ZoneCondition] ?? 0) + 1
+    const name = conditionText(condition)
+    zones[name] = (zones[name] ?? 0) + 1
     const { resets, writes, writtenSectors } = table.statistics(zone)
     if (writes > 0 || resets > 0)
       perZone.push({ zone, resets, writes, writtenBytes: writtenSectors * 512 })
@@ -174,7 +180,7 @@ export function refusals(device: Device, count: number): Refusal[] {
         zone: record.zone,
         offsetSectors: record.startSector % geometry.zoneSizeSectors,
         before: {
-          condition: conditionName(conditionOf(word)) as ZoneCondition,
+          condition: conditionText(conditionName(conditionOf(word))),
           writePointerSectors: wpOf(word),
         },
         status: record.status,

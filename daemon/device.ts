@@ -149,7 +149,9 @@ export class Device {
     await waitUntilQuiesced(id, host)
     const geometry = Geometry.create(geometryOptions(old.options))
     await startRecovery(id, host)
-    const device = new Device(writeRecord(id, old.options, old), geometry, host)
+    const { queueCount, depth, maxIoBytes } = old
+    const record = writeRecord(id, old.options, { queueCount, depth, maxIoBytes })
+    const device = new Device(record, geometry, host)
     try {
       device.#map(false)
       device.state.stopRequested = false

@@ -164,11 +164,14 @@ export class Registry {
     return this.#inTurn(() => this.#recover(id))
   }
 
+  /** A device that this daemon serves already (it recovers what it finds when it starts) is as well as recovered. */
   async #recover(id: number): Promise<DeviceInfo> {
+    const own = this.#devices.get(id)
+    if (own !== undefined) return deviceInfo(own.record, own.geometry, 'live')
     const record = readRecord(id)
     if (record === null) this.#noDevice(id)
     if (isServed(record)) {
-      const message = `device ${id} is served by pid ${record.pid}: there is nothing to recover`
+      const message = `device ${id} is served by another daemon (pid ${record.pid}): there is nothing to recover`
       throw new DaemonError('DAEMON_ERR_NOT_ORPHAN', message)
     }
     const device = await Device.recover(id, this.#host)

@@ -33,6 +33,8 @@ export function run(program: string, args: readonly string[], input?: string): P
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
       resolve({ code, stdout, stderr: error !== null && stderr === '' ? String(error) : stderr })
     })
+    // A program that does not read its input is free to close it.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(input ?? '')
   })
 }
