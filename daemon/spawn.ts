@@ -6,20 +6,26 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
 import { logPath, socketPath } from './paths.js'
 
+const TRIES_MAX = 50
+const RETRY_MS = 50
 const ENTRY = new URL('./main.js', import.meta.url)
 
+/** Whether a daemon answers a ping: one that is being killed may still take connections. */
 function answers(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path)
-    socket.once('connect', () => {
+    socket.once('connect', () => socket.write('{"id":0,"verb":"ping","params":{}}\n'))
+    socket.once('data', () => {
       socket.destroy()
       resolve(true)
     })
     socket.once('error', () => resolve(false))
+    socket.once('close', () => resolve(false))
   })
 }
 
@@ -35,12 +41,8 @@ function firstLine(stream: Readable): Promise<string | null> {
   })
 }
 
-/**
- * Start a daemon if none answers, and wait until it does. It ends by itself when it has had no device for some seconds.
- * Rejects with the daemon's own error, or DAEMON_ERR_NOT_RUNNING that names the log.
- */
-export async function ensureDaemon(): Promise<void> {
-  if (await answers(socketPath())) return
+/** Start one and wait for its word; null when it serves. */
+async function start(): Promise<{ code: string; message: string } | null> {
   mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 })
   const log = openSync(logPath(), 'a', 0o600)
   const child = spawn(process.execPath, [fileURLToPath(ENTRY)], {
@@ -53,13 +55,27 @@ export async function ensureDaemon(): Promise<void> {
   const line = await firstLine(status)
   status.destroy()
   child.unref()
-  if (line === null) {
-    throw new DaemonError('DAEMON_ERR_NOT_RUNNING', `the daemon did not start: see ${logPath()}`)
+  if (line === null) return { code: 'DAEMON_ERR_NOT_RUNNING', message: 'it ended without a word' }
+  const said = JSON.parse(line) as { ok: boolean; code: string; message: string }
+  return said.ok ? null : said
+}
+
+/**
+ * Start a daemon if none answers, and wait until it does. It ends by itself when it has had no device for some seconds.
+ * Rejects with the daemon's own error, or DAEMON_ERR_NOT_RUNNING that names the log.
+ */
+export async function ensureDaemon(): Promise<void> {
+  for (let triesLeft = TRIES_MAX; !(await answers(socketPath())); triesLeft--) {
+    const failure = await start()
+    if (failure === null) return
+    // Somebody else was faster, and theirs is as good; or a dying daemon has not let go of the socket yet.
+    if (failure.code === 'DAEMON_ERR_ALREADY_RUNNING' && triesLeft > 0) {
+      await delay(RETRY_MS)
+      continue
+    }
+    const known = failure.code in DAEMON_ERRORS
+    const code = known ? (failure.code as DaemonErrorCode) : 'DAEMON_ERR_NOT_RUNNING'
+    const message = `the daemon did not start: ${failure.message} (log: ${logPath()})`
+    throw new DaemonError(code, message)
   }
-  const said = JSON.parse(line) as { ok: boolean; code?: string; message?: string }
-  // Somebody else was faster: theirs is as good.
-  if (said.ok || said.code === 'DAEMON_ERR_ALREADY_RUNNING') return
-  const code =
-    said.code! in DAEMON_ERRORS ? (said.code as DaemonErrorCode) : 'DAEMON_ERR_NOT_RUNNING'
-  throw new DaemonError(code, `the daemon did not start: ${said.message} (log: ${logPath()})`)
 }
