@@ -84,9 +84,9 @@ export class Registry {
   create(given: Record<string, unknown>): Promise<DeviceInfo> {
     return this.#inTurn(async () => {
       const options = resolveOptions(given)
-      // Before the kernel is asked: what it refuses late, it refuses badly (see device.ts).
-      const geometry = Geometry.create(geometryOptions(options))
       try {
+        // Before the kernel is asked: what it refuses late, it refuses badly (see device.ts).
+        const geometry = Geometry.create(geometryOptions(options))
         await this.#checkKernel(options)
         const device = await Device.create(options, this.#host)
         this.#devices.set(device.id, device)
@@ -265,11 +265,30 @@ export class Registry {
   }
 }
 
+/** The zone model's names of options → the flags that people type. */
+const FLAGS: Readonly<Record<string, string>> = {
+  zoneCount: '--zones',
+  zoneSizeBytes: '--zone-size',
+  zoneCapacityBytes: '--zone-capacity',
+  conventionalCount: '--conventional',
+  maxOpen: '--max-open',
+  maxActive: '--max-active',
+  maxAppendBytes: '--max-append',
+  blockSizeBytes: '--block-size',
+}
+
+function withFlags(message: string): string {
+  return message.replace(/\b[a-z]+[A-Z]\w*/g, name => FLAGS[name] ?? name)
+}
+
 const RESOURCES = ['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE', 'EAGAIN']
 
 /** What went wrong while a device was made → the error that the user sees. */
 function explain(error: unknown, id: number): unknown {
-  if (error instanceof DaemonError || error instanceof ZoneModelError) return error
+  if (error instanceof DaemonError) return error
+  if (error instanceof ZoneModelError) {
+    return new DaemonError('DAEMON_ERR_OPTION', withFlags(error.message), { cause: error })
+  }
   const { code, message } = error as { code?: string; message: string }
   const cause = { cause: error }
   if (code !== undefined && RESOURCES.includes(code)) {
