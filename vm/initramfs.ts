@@ -151,7 +151,9 @@ done
 wait $OUT_PID $ERR_PID
 printf '\\0\\0zslab-end-${plan.nonce}' >&3
 printf '\\0\\0zslab-end-${plan.nonce}' >&4`
-  const terminal = `stty -F /dev/hvc0 rows ${plan.rows} columns ${plan.columns}
+  const terminal = `# The size is the open terminal's: it would be forgotten if nothing held it open.
+exec 6<> /dev/hvc0
+stty -F /dev/hvc0 rows ${plan.rows} columns ${plan.columns}
 while read -r WORD ROWS COLUMNS; do
   [ "$WORD" = size ] && stty -F /dev/hvc0 rows "$ROWS" columns "$COLUMNS"
 done < "$CTL" &
