@@ -53,13 +53,16 @@ it('sends errors with their code and message', async () => {
   })
 })
 
-it.each(['nonsense\n', '{}\n', '{"id":1}\n', '[]\n', 'null\n'])(
-  'answers %j with DAEMON_ERR_REQUEST',
-  async text => {
-    server = await ControlServer.start(path, echo)
-    expect(JSON.parse(await talk(text)).error.code).toBe('DAEMON_ERR_REQUEST')
-  },
-)
+it.each([
+  'nonsense\n',
+  '{}\n',
+  '{"id":1}\n',
+  '[]\n',
+  'null\n',
+])('answers %j with DAEMON_ERR_REQUEST', async text => {
+  server = await ControlServer.start(path, echo)
+  expect(JSON.parse(await talk(text)).error.code).toBe('DAEMON_ERR_REQUEST')
+})
 
 it('takes a request in pieces, and several in one piece', async () => {
   server = await ControlServer.start(path, echo)

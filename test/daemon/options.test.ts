@@ -19,8 +19,7 @@ describe('sizes', () => {
   ])('%s is %d bytes', (text, bytes) => expect(parseBytes(text)).toBe(bytes))
 
   it.each(['', 'M', '64X', '-1', '1e3', '0x10'])('%j is no size', text =>
-    expect(parseBytes(text)).toBeNaN(),
-  )
+    expect(parseBytes(text)).toBeNaN())
 
   it.each([
     [64 << 20, '64M'],
@@ -65,24 +64,23 @@ describe('resolveOptions', () => {
 
   const numbers = DEVICE_OPTIONS.filter(spec => spec.type === 'integer' || spec.type === 'bytes')
 
-  it.each(numbers)(
-    '--$flag: the borders are allowed, what is beyond them is refused with the range',
-    spec => {
-      expect(() => resolveOptions({ [spec.key]: spec.min })).not.toThrow()
-      expect(() => resolveOptions({ [spec.key]: spec.max })).not.toThrow()
-      for (const value of [spec.min! - 1, spec.max! + 1, 1.5, 'many', '', {}, true]) {
-        let thrown: unknown
-        try {
-          resolveOptions({ [spec.key]: value })
-        } catch (error) {
-          thrown = error
-        }
-        expect(thrown, `${spec.flag} ${String(value)}`).toMatchObject({ code: 'DAEMON_ERR_OPTION' })
-        expect((thrown as Error).message).toContain(`--${spec.flag}`)
-        expect((thrown as Error).message).toContain(optionRange(spec))
+  it.each(
+    numbers,
+  )('--$flag: the borders are allowed, what is beyond them is refused with the range', spec => {
+    expect(() => resolveOptions({ [spec.key]: spec.min })).not.toThrow()
+    expect(() => resolveOptions({ [spec.key]: spec.max })).not.toThrow()
+    for (const value of [spec.min! - 1, spec.max! + 1, 1.5, 'many', '', {}, true]) {
+      let thrown: unknown
+      try {
+        resolveOptions({ [spec.key]: value })
+      } catch (error) {
+        thrown = error
       }
-    },
-  )
+      expect(thrown, `${spec.flag} ${String(value)}`).toMatchObject({ code: 'DAEMON_ERR_OPTION' })
+      expect((thrown as Error).message).toContain(`--${spec.flag}`)
+      expect((thrown as Error).message).toContain(optionRange(spec))
+    }
+  })
 
   it('names the options there are when one is unknown', () => {
     expect(() => resolveOptions({ zone: 4 })).toThrow(/unknown option zone: .*zones.*zone-size/)

@@ -27,6 +27,7 @@ import {
   must,
   newKernelWarnings,
   remove,
+  run,
 } from './harness.js'
 import { makeZonefs } from './zonefs.js'
 
@@ -40,6 +41,8 @@ beforeEach(() => {
   mountPoint = mkdtempSync(join(tmpdir(), 'zslab-mnt-'))
 })
 afterEach(async () => {
+  // A test that failed may have left it mounted.
+  await run('umount', [mountPoint])
   if (device !== null) await remove(device)
   device = null
   rmdirSync(mountPoint)
@@ -89,6 +92,21 @@ async function exercise(
   await unmount()
 }
 
+/**
+ * fsck.f2fs without a complaint, but for one: where the capacity is below the zone size, f2fs-tools 1.15 (Debian 12) counts
+ * free segments wrongly, on null_blk as well.
+ */
+async function checkF2fs(): Promise<void> {
+  const { stdout } = await run('fsck.f2fs', ['--dry-run', device!.path])
+  expect(stdout).toMatch(/Done/)
+  const failed = stdout.split('\n').filter(line => line.includes('[Fail]'))
+  const isBelow = device!.zoneCapacity < device!.zoneSize
+  const real = failed.filter(
+    line => !(isBelow && line.includes('free segment_count matched with CP')),
+  )
+  expect(real, stdout).toEqual([])
+}
+
 const appends = async () => (await client.request('stats', { id: device!.id })).counters.appends
 
 const shapes = [
@@ -122,7 +140,7 @@ describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
       maxActive: 0,
     })
     await must('mkfs.f2fs', ['-q', '-f', '-m', device.path])
-    await exercise('f2fs', () => must('fsck.f2fs', ['--dry-run', device!.path]))
+    await exercise('f2fs', checkF2fs)
   })
 
   it.runIf(hasFilesystem('zonefs'))('zonefs', async () => {
@@ -143,7 +161,10 @@ describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
     await unmount()
     await mount('zonefs')
     await must('cmp', [payload, join(mountPoint, 'seq', '0')])
-    await must('fio', ['--directory', join(mountPoint, 'seq'), join(JOBS, 'append-zonefs.fio')])
+    await must('fio', [
+      `--filename=${join(mountPoint, 'seq', '1')}`,
+      join(JOBS, 'append-zonefs.fio'),
+    ])
     await unmount()
   })
 

@@ -82,16 +82,15 @@ const CALLS: readonly (readonly [string, readonly unknown[], readonly Kind[]])[]
 ]
 
 describe.each(CALLS)('%s', (name, args, kinds) => {
-  test.each(kinds.map((kind, index) => [index, kind] as const))(
-    'argument %i: %s',
-    (index, kind) => {
-      for (const value of WRONG.filter(candidate => !accepts(kind, candidate))) {
-        const call = () => native[name]!(...args.map((arg, i) => (i === index ? value : arg)))
-        expect(call, String(value)).toThrow(TypeError)
-      }
-      expect(() => native[name]!(...args.slice(0, index))).toThrow(TypeError)
-    },
-  )
+  test.each(
+    kinds.map((kind, index) => [index, kind] as const),
+  )('argument %i: %s', (index, kind) => {
+    for (const value of WRONG.filter(candidate => !accepts(kind, candidate))) {
+      const call = () => native[name]!(...args.map((arg, i) => (i === index ? value : arg)))
+      expect(call, String(value)).toThrow(TypeError)
+    }
+    expect(() => native[name]!(...args.slice(0, index))).toThrow(TypeError)
+  })
 })
 
 describe('media', () => {
