@@ -7,6 +7,8 @@
  * Every method rejects with UblkError: EACCES or EPERM (no rights), ENOENT on `open` (no driver), ENODEV (no such device),
  * EEXIST, EBUSY, EINVAL (the kernel's own checks: it does not say which).
  */
+import { writeFile } from 'node:fs/promises'
+import { release } from 'node:os'
 import { addon } from './addon.js'
 import { UblkError } from './errors.js'
 import {
@@ -103,6 +105,12 @@ async function command(
   throw new UblkError(syscall, outcome.result, about)
 }
 
+/** Whether zoned disks of this kernel keep their writes in order without an I/O scheduler. */
+export function plugsZoneWrites(kernelRelease: string): boolean {
+  const [major = 0, minor = 0] = kernelRelease.split('.').map(part => Number.parseInt(part, 10))
+  return major > 6 || (major === 6 && minor >= 10)
+}
+
 /** The control device. Holds nothing open between calls. */
 export class UblkControl {
   /** UBLK_F_* that the driver knows. Rejects with EOPNOTSUPP before Linux 6.5. */
@@ -124,9 +132,17 @@ export class UblkControl {
     await command('SET_PARAMS', UBLK_U_CMD_SET_PARAMS, id, 0, encodeParams(params))
   }
 
-  /** Make the disk appear. The queues must be serving, and must answer a zone report before this resolves. */
+  /**
+   * Make the disk appear. The queues must be serving, and must answer a zone report before this resolves.
+   *
+   * Since zone write plugging keeps a zone's writes in order by itself (Linux 6.10), the disk gets no I/O scheduler: one would
+   * hand every request over through a kernel thread. Who wants one sets it after this, by sysfs or a udev rule.
+   */
   async start(id: number, pid: number): Promise<void> {
     await command('START_DEV', UBLK_U_CMD_START_DEV, id, pid)
+    if (!plugsZoneWrites(release())) return
+    // Only speed depends on it: a sysfs that cannot be written (a container's) is no reason to fail.
+    await writeFile(`/sys/block/ublkb${id}/queue/scheduler`, 'none').catch(() => undefined)
   }
 
   /** Take the disk away; what is in flight is served first. The queues then get -ENODEV. */

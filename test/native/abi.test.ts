@@ -1,5 +1,6 @@
 /** The bytes of control commands, against offsets written down from the kernel's header by hand; kernels; errors. */
 import { describe, expect, test } from 'vitest'
+import { plugsZoneWrites } from '../../ublk-native/control.js'
 import {
   check,
   decodeDeviceInfo,
@@ -11,6 +12,7 @@ import {
   refusedKernel,
   UblkError,
 } from '../../ublk-native/index.js'
+import * as layout from '../../ublk-native/layout.js'
 
 const PARAMS = {
   blockShift: 12,
@@ -68,6 +70,36 @@ test('struct ublksrv_ctrl_dev_info goes out and comes back', () => {
     flags,
     pid: 4321,
   })
+})
+
+test('control commands are ioctl codes of the header: direction, size, type u, number', () => {
+  const code = (direction: number, number: number) =>
+    direction * 2 ** 30 + 32 * 2 ** 16 + 'u'.charCodeAt(0) * 256 + number
+  const [READ, READ_WRITE] = [2, 3]
+  expect(layout).toMatchObject({
+    UBLK_U_CMD_GET_DEV_INFO: code(READ, 0x02),
+    UBLK_U_CMD_ADD_DEV: code(READ_WRITE, 0x04),
+    UBLK_U_CMD_DEL_DEV: code(READ_WRITE, 0x05),
+    UBLK_U_CMD_START_DEV: code(READ_WRITE, 0x06),
+    UBLK_U_CMD_STOP_DEV: code(READ_WRITE, 0x07),
+    UBLK_U_CMD_SET_PARAMS: code(READ_WRITE, 0x08),
+    UBLK_U_CMD_START_USER_RECOVERY: code(READ_WRITE, 0x10),
+    UBLK_U_CMD_END_USER_RECOVERY: code(READ_WRITE, 0x11),
+    UBLK_U_CMD_GET_FEATURES: code(READ, 0x13),
+    UBLK_U_CMD_DEL_DEV_ASYNC: code(READ, 0x14),
+    UBLK_U_CMD_QUIESCE_DEV: code(READ_WRITE, 0x16),
+  })
+})
+
+test.each([
+  ['6.9.12', false],
+  ['6.10.0', true],
+  ['6.12.95+deb12-amd64', true],
+  ['7.2.13', true],
+  ['5.19.0', false],
+  ['something', false],
+])('%s keeps zone writes in order without a scheduler: %s', (release, expected) => {
+  expect(plugsZoneWrites(release)).toBe(expected)
 })
 
 test.each([

@@ -13,10 +13,7 @@ constexpr size_t ARENA_BYTES = 256U << 20;
 
 const ScanVariant* variantArgument(const Napi::CallbackInfo& info, const std::string& name) {
   const ScanVariant* variant = findVariant(name.c_str());
-  if (variant == nullptr) {
-    const std::string message = "this processor has no variant " + name;
-    Napi::TypeError::New(info.Env(), message).ThrowAsJavaScriptException();
-  }
+  if (variant == nullptr) typeError(info.Env(), "this processor has no variant " + name);
   return variant;
 }
 

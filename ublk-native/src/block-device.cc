@@ -61,10 +61,7 @@ Napi::Value zoneIoctl(const Napi::CallbackInfo& info) {
   range.sector = static_cast<uint64_t>(arguments.integer(2));
   range.nr_sectors = static_cast<uint64_t>(arguments.integer(3));
   if (!arguments.ok()) return info.Env().Undefined();
-  if (requestOf(op) == 0) {
-    Napi::TypeError::New(info.Env(), "unknown operation " + op).ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
+  if (requestOf(op) == 0) return typeError(info.Env(), "unknown operation " + op);
   return Task::run(info.Env(), [=](std::vector<uint8_t>&) { return rangeIoctl(path, op, range); });
 }
 

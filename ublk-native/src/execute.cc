@@ -12,7 +12,6 @@ namespace {
 
 // A part of a request that stays in the second-level cache between the copy in, the scan, and the copy on.
 constexpr size_t BOUNCE_BYTES = 256 * 1024;
-constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
 
 // The kernel could not touch the media's memory: it has run out.
 int32_t asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }

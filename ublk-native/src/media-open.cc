@@ -13,20 +13,18 @@
 namespace ublk {
 namespace {
 
-constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
 constexpr uint64_t BYTES_MAX = uint64_t{1} << 52;
 constexpr long TMPFS_MAGIC_NUMBER = 0x01021994;
-constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
 static_assert(std::endian::native == std::endian::little, "the files are little-endian");
 
 }  // namespace
 
 uint64_t wordsOffset(uint64_t pages) { return sizeof(PagesHeader) + (pages + 7) / 8 * 8; }
 
-int allocate(int fd, uint64_t offset, uint64_t length) {
+int allocate(int fd, uint64_t offset, uint64_t length, int mode) {
   int result;
   do {
-    result = fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length));
+    result = fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length));
   } while (result != 0 && errno == EINTR);
   return result == 0 || errno == EOPNOTSUPP ? 0 : -errno;
 }

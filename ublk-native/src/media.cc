@@ -14,9 +14,6 @@
 namespace ublk {
 namespace {
 
-constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
-constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
-
 // Writers of parts of one page take turns: two appends of 512 bytes may fall into one page, on two queues. Striped by page,
 // and in this process's memory: a lock in the files would stay taken after SIGKILL.
 std::mutex partLocks[64];
@@ -26,30 +23,27 @@ uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
 // Memory that ran out while the kernel copied into a mapping is EFAULT.
 int asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
 
-}  // namespace
-
-int readAll(int fd, uint8_t* target, size_t length, uint64_t position) {
+template <typename Call, typename Byte>
+int moveAll(Call call, int fd, Byte* bytes, size_t length, uint64_t position) {
   while (length > 0) {
-    const ssize_t got = pread(fd, target, length, static_cast<off_t>(position));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got < 0 ? -errno : -EIO;
-    target += got;
-    length -= static_cast<size_t>(got);
-    position += static_cast<uint64_t>(got);
+    const ssize_t moved = call(fd, bytes, length, static_cast<off_t>(position));
+    if (moved < 0 && errno == EINTR) continue;
+    if (moved <= 0) return moved < 0 ? -errno : -EIO;
+    bytes += moved;
+    length -= static_cast<size_t>(moved);
+    position += static_cast<uint64_t>(moved);
   }
   return 0;
 }
 
+}  // namespace
+
+int readAll(int fd, uint8_t* target, size_t length, uint64_t position) {
+  return moveAll(pread, fd, target, length, position);
+}
+
 int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position) {
-  while (length > 0) {
-    const ssize_t put = pwrite(fd, source, length, static_cast<off_t>(position));
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return put < 0 ? -errno : -EIO;
-    source += put;
-    length -= static_cast<size_t>(put);
-    position += static_cast<uint64_t>(put);
-  }
-  return 0;
+  return moveAll(pwrite, fd, source, length, position);
 }
 
 // Changes of the counters, added up so that the shared line is touched once a call.
@@ -83,16 +77,13 @@ int Media::prepare(uint64_t offset, uint64_t length) {
   return 0;
 }
 
-int Media::prepareWords(uint64_t firstPage, uint64_t lastPage) {
-  const uint64_t last = lastPage / WORDS_A_MAP_PAGE;
-  for (uint64_t part = firstPage / WORDS_A_MAP_PAGE; part <= last; part++) {
-    if (wordsReady_[part]) continue;
-    const uint64_t at = wordsOffset(pages_) + part * PAGE_BYTES;
-    const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
-    if (full != 0) return full;
-    wordsReady_[part] = true;
-  }
-  return 0;
+int Media::prepareWords(uint64_t page) {
+  const uint64_t part = page / WORDS_A_MAP_PAGE;
+  if (wordsReady_[part]) return 0;
+  const uint64_t at = wordsOffset(pages_) + part * PAGE_BYTES;
+  const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
+  wordsReady_[part] = full == 0;
+  return full;
 }
 
 void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
@@ -102,14 +93,19 @@ void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
   tally.count(kind, 1);
 }
 
+// `source` is a page of one word. Its memory, if it had any, is the caller's to give back.
+int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
+  if (const int full = prepareWords(page); full != 0) return full;
+  uint64_t fill;
+  std::memcpy(&fill, source, sizeof fill);
+  __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
+  setKind(page, PAGE_FILL, tally);
+  return 0;
+}
+
 int Media::punch(uint64_t offset, uint64_t length) {
-  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  int result;
-  do {
-    result = fallocate(dataFd_, mode, static_cast<off_t>(offset), static_cast<off_t>(length));
-  } while (result != 0 && errno == EINTR);
   // A file system without holes keeps the memory; the kinds say what the pages hold.
-  return result == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+  return allocate(dataFd_, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
 }
 
 int Media::storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
@@ -133,12 +129,7 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
   std::memcpy(whole + (offset & PAGE_MASK), source, length);
   if (!sameFill_ || !best.scan(whole, PAGE_BYTES))
     return storeRaw(page << PAGE_SHIFT, whole, PAGE_BYTES, tally);
-  if (const int full = prepareWords(page, page); full != 0) return full;
-  uint64_t fill;
-  std::memcpy(&fill, whole, sizeof fill);
-  __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
-  setKind(page, PAGE_FILL, tally);
-  return 0;
+  return setFill(page, whole, tally);
 }
 
 int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
@@ -160,13 +151,9 @@ int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* fi
     if (failed != 0) return failed;
     if (whole) {
       const uint64_t page = pageOf(offset + at);
-      if (const int full = prepareWords(page, page); full != 0) return full;
-      uint64_t fill;
-      std::memcpy(&fill, source + at, sizeof fill);
-      __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
       const bool wasRaw = kind(page) == PAGE_RAW;
-      setKind(page, PAGE_FILL, tally);
-      if (wasRaw) failed = punch(page << PAGE_SHIFT, PAGE_BYTES);
+      failed = setFill(page, source + at, tally);
+      if (wasRaw && failed == 0) failed = punch(page << PAGE_SHIFT, PAGE_BYTES);
     } else {
       failed = storePart(offset + at, source + at, part, tally);
     }
@@ -194,11 +181,7 @@ int Media::rescan(uint64_t offset, size_t length, bool* filled) {
     *filled = best.scan(raw(at), PAGE_BYTES);
     if (!*filled) continue;
     const uint64_t page = pageOf(at);
-    if (prepareWords(page, page) != 0) continue;  // no memory for the word: the page stays raw, and is right
-    uint64_t fill;
-    std::memcpy(&fill, raw(at), sizeof fill);
-    __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
-    setKind(page, PAGE_FILL, tally);
+    if (setFill(page, raw(at), tally) != 0) continue;  // no memory for the word: the page stays raw, and is right
     if (const int failed = punch(at, PAGE_BYTES); failed != 0) return failed;
   }
   return 0;

@@ -18,6 +18,9 @@
 
 namespace ublk {
 
+inline constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
+inline constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
+
 class Media {
  public:
   // What went wrong is in `problem`, for people.
@@ -60,11 +63,12 @@ class Media {
   int map(bool create, std::string& problem);
   int checkHeader(std::string& problem) const;
   int recount();
-  int prepareWords(uint64_t firstPage, uint64_t lastPage);
+  int prepareWords(uint64_t page);
   int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
   int storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
   int clearPart(uint64_t offset, size_t length, Tally& tally);
   void setKind(uint64_t page, uint8_t kind, Tally& tally);
+  int setFill(uint64_t page, const uint8_t* source, Tally& tally);
   int punch(uint64_t offset, uint64_t length);
 
   uint64_t bytes_ = 0;
@@ -85,8 +89,9 @@ class Media {
 
 // Where the fill words begin in `pages`.
 uint64_t wordsOffset(uint64_t pages);
-// Give a range of a file its memory, so that touching it cannot be SIGBUS. Returns 0 or -errno.
-int allocate(int fd, uint64_t offset, uint64_t length);
+// Give a range of a file its memory, so that touching it cannot be SIGBUS; or, by `mode`, take it back (fallocate). Nothing
+// happens where the file system has no such thing. Returns 0 or -errno.
+int allocate(int fd, uint64_t offset, uint64_t length, int mode = 0);
 
 // pread/pwrite until all is done. Returns 0 or -errno; -EIO when the other end gives out early.
 int readAll(int fd, uint8_t* target, size_t length, uint64_t position);

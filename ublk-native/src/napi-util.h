@@ -49,6 +49,11 @@ inline Napi::Object toObject(Napi::Env env, const Outcome& outcome) {
   return object;
 }
 
+inline Napi::Value typeError(Napi::Env env, const std::string& message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
 // Arguments of one call. After the first wrong one an exception is pending: ask ok() before using any.
 class Arguments {
  public:
@@ -93,8 +98,7 @@ class Arguments {
   void wrong(size_t i, const char* expected) {
     if (!ok_) return;
     ok_ = false;
-    const std::string message = "argument " + std::to_string(i) + " must be " + expected;
-    Napi::TypeError::New(info_.Env(), message).ThrowAsJavaScriptException();
+    typeError(info_.Env(), "argument " + std::to_string(i) + " must be " + expected);
   }
 
   const Napi::CallbackInfo& info_;

@@ -1,4 +1,4 @@
-// The queue for TypeScript. Its two hot functions are bare Node-API, bound to their queue: no wrapper object, no allocation.
+// The queue for TypeScript. Its hot function is bare Node-API, bound to its queue: no wrapper object, no allocation.
 #include "queue-binding.h"
 
 #include <fcntl.h>
@@ -14,42 +14,30 @@ namespace {
 
 constexpr size_t MARK_ALIGNMENT = 8;
 
-// Reads up to two uint32 arguments; false with a TypeError pending when they are no numbers.
-bool hotArguments(napi_env env, napi_callback_info info, QueueBinding** binding, uint32_t* values,
-                  size_t count) {
-  napi_value arguments[2];
-  size_t given = count;
-  void* data;
-  if (napi_get_cb_info(env, info, &given, arguments, nullptr, &data) != napi_ok) return false;
-  *binding = static_cast<QueueBinding*>(data);
-  for (size_t i = 0; i < count; i++) {
-    if (given > i && napi_get_value_uint32(env, arguments[i], &values[i]) == napi_ok) continue;
-    napi_throw_type_error(env, nullptr, "arguments must be whole numbers");
-    return false;
-  }
-  return true;
-}
-
-// While a worker is being terminated nothing can be made for JavaScript: null is then as good as a number.
-napi_value hotResult(napi_env env, int32_t result) {
-  napi_value value = nullptr;
-  napi_create_int32(env, result, &value);
-  return value;
-}
-
+// The one hot function. While a worker is being terminated nothing can be made for JavaScript: null is then as good as a number.
 napi_value commitAndFetch(napi_env env, napi_callback_info info) {
-  QueueBinding* binding;
+  napi_value argument;
+  napi_value result = nullptr;
+  size_t given = 1;
+  void* data;
   uint32_t turn;
-  if (!hotArguments(env, info, &binding, &turn, 1)) return nullptr;
+  if (napi_get_cb_info(env, info, &given, &argument, nullptr, &data) != napi_ok) return nullptr;
+  if (given == 0 || napi_get_value_uint32(env, argument, &turn) != napi_ok) {
+    napi_throw_type_error(env, nullptr, "argument 0 must be a whole number");
+    return nullptr;
+  }
   const uint32_t count = turn & ((1U << PARITY_SHIFT) - 1);
-  return hotResult(env, binding->queue.turn(count, turn >> PARITY_SHIFT));
+  Queue& queue = static_cast<QueueBinding*>(data)->queue;
+  napi_create_int32(env, queue.turn(count, turn >> PARITY_SHIFT), &result);
+  return result;
 }
 
-napi_value supply(napi_env env, napi_callback_info info) {
-  QueueBinding* binding;
-  uint32_t values[2];
-  if (!hotArguments(env, info, &binding, values, 2)) return nullptr;
-  return hotResult(env, binding->queue.supply(values[0], values[1]));
+Napi::Value supply(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const auto tag = static_cast<uint32_t>(arguments.integer(0, INT32_MIN, UINT32_MAX));
+  const auto bytes = static_cast<uint32_t>(arguments.integer(1, INT32_MIN, UINT32_MAX));
+  if (!arguments.ok()) return info.Env().Undefined();
+  return toNumber(info, static_cast<QueueBinding*>(info.Data())->queue.supply(tag, bytes));
 }
 
 Napi::Value failure(const Napi::CallbackInfo& info) {
@@ -69,12 +57,6 @@ Napi::Value closeQueue(const Napi::CallbackInfo& info) {
   binding->held.clear();
   binding->queue.close();
   return info.Env().Undefined();
-}
-
-Napi::Value hotFunction(Napi::Env env, const char* name, napi_callback callback, void* data) {
-  napi_value function = nullptr;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, data, &function);
-  return Napi::Value(env, function);
 }
 
 // Makes a typed array over memory of its own, holds it, and gives its address.
@@ -102,8 +84,10 @@ Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& 
   object.Set("descriptors",
              Napi::Uint32Array::New(env, options.depth * descriptorWords, descriptors, 0));
   object.Set("kickFd", kickFd);
-  object.Set("commitAndFetch", hotFunction(env, "commitAndFetch", commitAndFetch, &binding));
-  object.Set("supply", hotFunction(env, "supply", supply, &binding));
+  napi_value hot = nullptr;
+  napi_create_function(env, "commitAndFetch", NAPI_AUTO_LENGTH, commitAndFetch, &binding, &hot);
+  object.Set("commitAndFetch", Napi::Value(env, hot));
+  object.Set("supply", Napi::Function::New<supply>(env, "supply", &binding));
   object.Set("failure", Napi::Function::New<failure>(env, "failure", &binding));
   object.Set("close", Napi::Function::New<closeQueue>(env, "close", &binding));
   return object;
@@ -116,11 +100,6 @@ std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle) {
   for (const auto& binding : env.GetInstanceData<AddonState>()->medias)
     if (binding.get() == wanted) return binding->media;
   return nullptr;
-}
-
-Napi::Value typeError(Napi::Env env, const char* message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
-  return env.Undefined();
 }
 
 // openQueue(charFd, queueId, depth, maxIoBytes, media, marks, offset0, offset1, userCopyBase, fakeFd): object | Outcome

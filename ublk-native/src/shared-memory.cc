@@ -62,10 +62,7 @@ Napi::Value mapShared(const Napi::CallbackInfo& info) {
 
 // unmapShared(buffer): 0 | -errno
 Napi::Value unmapShared(const Napi::CallbackInfo& info) {
-  if (!info[0].IsArrayBuffer()) {
-    Napi::TypeError::New(info.Env(), "argument 0 must be an ArrayBuffer").ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
+  if (!info[0].IsArrayBuffer()) return typeError(info.Env(), "argument 0 must be an ArrayBuffer");
   Napi::ArrayBuffer buffer = info[0].As<Napi::ArrayBuffer>();
   auto& mappings = info.Env().GetInstanceData<AddonState>()->mappings;
   const auto found = mappings.find(buffer.Data());

@@ -1,5 +1,6 @@
 // The ublk driver's binary interface: names and numbers as in the kernel's include/uapi/linux/ublk_cmd.h, stated here so that
-// the addon builds where the kernel's headers are older than the driver.
+// the addon builds where the kernel's headers are older than the driver. Only what C++ uses or lays out: the control commands and
+// flags are numbers that pass through it (layout.ts).
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,6 @@ namespace ublk {
 constexpr uint32_t ioctlCode(uint32_t direction, uint32_t size, uint32_t number) {
   return direction << 30 | size << 16 | uint32_t{'u'} << 8 | number;
 }
-inline constexpr uint32_t DIRECTION_READ = 2;
 inline constexpr uint32_t DIRECTION_READ_WRITE = 3;
 
 struct ublksrv_ctrl_cmd {
@@ -107,47 +107,9 @@ struct ublk_params {
 static_assert(sizeof(ublk_params) == 152);
 static_assert(offsetof(ublk_params, discard) == 40 && offsetof(ublk_params, zoned) == 76);
 
-inline constexpr uint32_t UBLK_U_CMD_GET_DEV_INFO = ioctlCode(DIRECTION_READ, 32, 0x02);
-inline constexpr uint32_t UBLK_U_CMD_ADD_DEV = ioctlCode(DIRECTION_READ_WRITE, 32, 0x04);
-inline constexpr uint32_t UBLK_U_CMD_DEL_DEV = ioctlCode(DIRECTION_READ_WRITE, 32, 0x05);
-inline constexpr uint32_t UBLK_U_CMD_START_DEV = ioctlCode(DIRECTION_READ_WRITE, 32, 0x06);
-inline constexpr uint32_t UBLK_U_CMD_STOP_DEV = ioctlCode(DIRECTION_READ_WRITE, 32, 0x07);
-inline constexpr uint32_t UBLK_U_CMD_SET_PARAMS = ioctlCode(DIRECTION_READ_WRITE, 32, 0x08);
-inline constexpr uint32_t UBLK_U_CMD_START_USER_RECOVERY = ioctlCode(DIRECTION_READ_WRITE, 32, 0x10);
-inline constexpr uint32_t UBLK_U_CMD_END_USER_RECOVERY = ioctlCode(DIRECTION_READ_WRITE, 32, 0x11);
-inline constexpr uint32_t UBLK_U_CMD_GET_FEATURES = ioctlCode(DIRECTION_READ, 32, 0x13);
-inline constexpr uint32_t UBLK_U_CMD_DEL_DEV_ASYNC = ioctlCode(DIRECTION_READ, 32, 0x14);
-inline constexpr uint32_t UBLK_U_CMD_QUIESCE_DEV = ioctlCode(DIRECTION_READ_WRITE, 32, 0x16);
 inline constexpr uint32_t UBLK_U_IO_FETCH_REQ = ioctlCode(DIRECTION_READ_WRITE, 16, 0x20);
 inline constexpr uint32_t UBLK_U_IO_COMMIT_AND_FETCH_REQ = ioctlCode(DIRECTION_READ_WRITE, 16, 0x21);
-static_assert(UBLK_U_CMD_ADD_DEV == 0xc0207504 && UBLK_U_CMD_GET_FEATURES == 0x80207513);
 static_assert(UBLK_U_IO_FETCH_REQ == 0xc0107520 && UBLK_U_IO_COMMIT_AND_FETCH_REQ == 0xc0107521);
-
-inline constexpr uint64_t UBLK_F_SUPPORT_ZERO_COPY = 1 << 0;
-inline constexpr uint64_t UBLK_F_URING_CMD_COMP_IN_TASK = 1 << 1;
-inline constexpr uint64_t UBLK_F_NEED_GET_DATA = 1 << 2;
-inline constexpr uint64_t UBLK_F_USER_RECOVERY = 1 << 3;
-inline constexpr uint64_t UBLK_F_USER_RECOVERY_REISSUE = 1 << 4;
-inline constexpr uint64_t UBLK_F_UNPRIVILEGED_DEV = 1 << 5;
-inline constexpr uint64_t UBLK_F_CMD_IOCTL_ENCODE = 1 << 6;
-inline constexpr uint64_t UBLK_F_USER_COPY = 1 << 7;
-inline constexpr uint64_t UBLK_F_ZONED = 1 << 8;
-inline constexpr uint64_t UBLK_F_USER_RECOVERY_FAIL_IO = 1 << 9;
-inline constexpr uint64_t UBLK_F_UPDATE_SIZE = 1 << 10;
-inline constexpr uint64_t UBLK_F_AUTO_BUF_REG = 1 << 11;
-inline constexpr uint64_t UBLK_F_QUIESCE = 1 << 12;
-inline constexpr uint64_t UBLK_F_PER_IO_DAEMON = 1 << 13;
-
-inline constexpr uint32_t UBLK_S_DEV_DEAD = 0;
-inline constexpr uint32_t UBLK_S_DEV_LIVE = 1;
-inline constexpr uint32_t UBLK_S_DEV_QUIESCED = 2;
-inline constexpr uint32_t UBLK_S_DEV_FAIL_IO = 3;
-
-inline constexpr uint32_t UBLK_ATTR_VOLATILE_CACHE = 1 << 2;
-inline constexpr uint32_t UBLK_ATTR_FUA = 1 << 3;
-inline constexpr uint32_t UBLK_PARAM_TYPE_BASIC = 1 << 0;
-inline constexpr uint32_t UBLK_PARAM_TYPE_DISCARD = 1 << 1;
-inline constexpr uint32_t UBLK_PARAM_TYPE_ZONED = 1 << 3;
 
 inline constexpr uint32_t UBLK_MAX_QUEUE_DEPTH = 4096;
 inline constexpr uint32_t UBLK_MAX_NR_QUEUES = 4096;
