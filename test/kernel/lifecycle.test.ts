@@ -9,6 +9,7 @@ import {
   closeAll,
   create,
   daemonPid,
+  gone,
   must,
   newKernelWarnings,
   remove,
@@ -98,11 +99,41 @@ it('says what ran out when there are no file descriptors, and works again when t
   expect(await daemonPid()).toBe(pid)
 })
 
+it('memory that runs out is ENOSPC to the writer, and a reset makes room again', async () => {
+  const state = process.env['ZSLAB_STATE']!
+  await gone((await client.request('shutdown', {})).pid)
+  await must('mount', ['-t', 'tmpfs', '-o', 'size=12M', 'tmpfs', state])
+  const device = await create({ zones: 16, zoneSize: 4 * MIB })
+  const write = (count: number) =>
+    run('dd', [
+      'if=/dev/urandom',
+      `of=${device.path}`,
+      'bs=64k',
+      `count=${count}`,
+      'oflag=direct',
+      'iflag=fullblock',
+    ])
+  const outcome = await write(256)
+  expect(outcome.code).not.toBe(0)
+  expect(outcome.stderr).toMatch(/No space left/)
+  const written = (await client.request('stats', { id: device.id })).media.rawPages * 4096
+  const { zones } = await client.request('zone.report', { id: device.id })
+  const pointers = zones.reduce((sum, zone) => sum + zone.fill * device.zoneCapacity, 0)
+  expect(pointers).toBe(written)
+  await must('blkzone', ['reset', device.path])
+  expect((await write(32)).code).toBe(0)
+  await remove(device)
+  await gone((await client.request('shutdown', {})).pid)
+  await must('umount', [state])
+})
+
 it('a second daemon on the socket says who has it', async () => {
-  await client.ensureDaemon()
+  // A daemon without a device would end by itself, and the second one would be the first.
+  const device = await create({ zones: 8, zoneSize: 4 * MIB })
   const { code, stderr } = await zslab('daemon')
   expect(code).toBe(1)
   expect(stderr).toMatch(/another daemon serves/)
+  await remove(device)
 })
 
 it('the command line works from create to delete', async () => {
