@@ -101,6 +101,7 @@ it('says what ran out when there are no file descriptors, and works again when t
 
 it('memory that runs out is ENOSPC to the writer, and a reset makes room again', async () => {
   const state = process.env['ZSLAB_STATE']!
+  await client.ensureDaemon()
   await gone((await client.request('shutdown', {})).pid)
   await must('mount', ['-t', 'tmpfs', '-o', 'size=12M', 'tmpfs', state])
   const device = await create({ zones: 16, zoneSize: 4 * MIB })
