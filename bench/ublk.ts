@@ -30,15 +30,17 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** (max − min) / median. */
-function spread(values: readonly number[]): number {
-  return (Math.max(...values) - Math.min(...values)) / median(values)
+/** (max − min) / median, in percent; of one round there is none. */
+function spread(values: readonly number[]): string {
+  if (values.length < 2) return '-'
+  const share = (Math.max(...values) - Math.min(...values)) / median(values)
+  return `${(share * 100).toFixed(0)} %`
 }
 
 /** Rows of a Markdown table. */
 export function table(result: GuestResult): string[] {
   const rows = [
-    '| cell | data | null_blk IOPS | zslab IOPS | ratio | goal | spread |',
+    '| cell | data | null_blk IOPS | zslab IOPS | ratio | goal | spreads |',
     '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
   ]
   for (const cell of CELLS) {
@@ -46,10 +48,10 @@ export function table(result: GuestResult): string[] {
       const of = (variant: string) => result.iops[keyOf(cell, data, variant)] ?? [Number.NaN]
       const base = median(of('null_blk'))
       const ours = median(of('zslab'))
-      const widest = Math.max(spread(of('null_blk')), spread(of('zslab')))
+      const spreads = `${spread(of('null_blk'))}, ${spread(of('zslab'))}`
       const goal = GOALS[cell.name]?.toFixed(2) ?? ''
       rows.push(
-        `| ${cell.name} | ${data} | ${Math.round(base)} | ${Math.round(ours)} | ${(ours / base).toFixed(2)} | ${goal} | ${(widest * 100).toFixed(0)} % |`,
+        `| ${cell.name} | ${data} | ${Math.round(base)} | ${Math.round(ours)} | ${(ours / base).toFixed(2)} | ${goal} | ${spreads} |`,
       )
     }
   }

@@ -25,7 +25,9 @@ int Transfer::open(int charFd, std::shared_ptr<Media> media, size_t maxIoBytes) 
   const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   int bad = bounce_.map(-1, std::min(BOUNCE_BYTES, maxIoBytes), PROT_READ | PROT_WRITE, anonymous);
   if (bad == 0) bad = fills_.map(-1, maxIoBytes + PAGE_BYTES, PROT_READ | PROT_WRITE, anonymous);
-  if (bad == 0) bad = zeros_.map(-1, maxIoBytes, PROT_READ, anonymous);
+  // Pages of our own, not the kernel's one zero page: get_user_pages_fast() refuses that, each time.
+  const int populated = anonymous | MAP_POPULATE;
+  if (bad == 0) bad = zeros_.map(-1, maxIoBytes, PROT_READ | PROT_WRITE, populated);
   return bad;
 }
 

@@ -36,7 +36,7 @@ class Transfer {
   // is scanned hot and costs no memory. If not, and its page has memory already, the kernel copies straight into that.
   bool filled_ = true;
   Mapping bounce_;
-  Mapping zeros_;  // never written: every page of it is the kernel's one zero page
+  Mapping zeros_;  // never written
   // Same-fill pages, expanded. Its first bytes keep the last word between requests.
   Mapping fills_;
   size_t fillsUsed_ = 0;
