@@ -105,6 +105,8 @@ async function race(
   return { table, reports: await all }
 }
 
+const ROUNDS_MAX = 20
+
 test('without resets, extents tile every zone', async () => {
   const options = { zoneCount: 12, zoneSizeBytes: 2 ** 30, maxOpen: 4, maxActive: 8 }
   const { table, reports } = await race(options, 600_000, false)
@@ -139,11 +141,16 @@ test('with resets, sums agree and limits hold', async () => {
     maxOpen: 3,
     maxActive: 5,
   }
-  const { table, reports } = await race(options, 600_000, true)
-  let written = 0
-  for (let zone = 0; zone < table.zoneCount; zone++)
-    written += table.statistics(zone).writtenSectors
-  expect(written).toBe(reports[0]!.sectors + reports[1]!.sectors)
-  expect(reports[0]!.resets + reports[1]!.resets).toBeGreaterThan(1000)
-  expect(Object.keys(reports[0]!.refused)).toContain(String(0x1bc))
+  // On a busy machine the two may hardly meet: then once more, until a guess was wrong because the other had been faster.
+  let hasMet = false
+  for (let round = 0; round < ROUNDS_MAX && !hasMet; round++) {
+    const { table, reports } = await race(options, 600_000, true)
+    let written = 0
+    for (let zone = 0; zone < table.zoneCount; zone++)
+      written += table.statistics(zone).writtenSectors
+    expect(written).toBe(reports[0]!.sectors + reports[1]!.sectors)
+    expect(reports[0]!.resets + reports[1]!.resets).toBeGreaterThan(1000)
+    hasMet = reports.some(report => String(0x1bc) in report.refused)
+  }
+  expect(hasMet).toBe(true)
 })
