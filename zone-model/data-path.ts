@@ -8,7 +8,7 @@
  * Fast path: the zone is open and does not fill up. One load, one compare-and-swap, one store; no lock. Everything else
  * goes through the transition lock. Hot file: no allocation, closure, throw, await or BigInt.
  */
-import { acquireOpen, changeCondition, hasActiveRoom, hasOpenRoom } from './resources.js'
+import { AGAIN, changeCondition, makeRoom } from './resources.js'
 import {
   STATUS_INVALID_FIELD,
   STATUS_LBA_OUT_OF_RANGE,
@@ -28,6 +28,7 @@ import {
   BLK_ZONE_COND_NOT_WP,
   BLK_ZONE_COND_OFFLINE,
   BLK_ZONE_COND_READONLY,
+  UBLK_IO_OP_WRITE_ZEROES,
   UBLK_IO_OP_ZONE_APPEND,
   type ZoneCondition,
 } from './uapi.js'
@@ -42,8 +43,25 @@ function isOpen(word: number): boolean {
   return word >>> 29 === BLK_ZONE_COND_IMP_OPEN >>> 1
 }
 
+/** Reserves at the write pointer of an open zone that stays open, if its word is still this one. */
+function reserveOpen(
+  table: ZoneTable,
+  slot: number,
+  op: number,
+  zone: number,
+  word: number,
+  countSectors: number,
+): boolean {
+  if (!table.tryTake(zone, word)) return false
+  table.log.reserve(slot, op, zone, wpOf(word), countSectors, word)
+  table.countWrite(zone, 1)
+  table.publish(zone, word + countSectors)
+  return true
+}
+
 /**
- * Reserves a write. In a conventional zone anything inside the zone goes, and nothing is logged.
+ * Reserves a write. In a conventional zone anything inside the zone goes, and nothing is logged; write-zeroes may also
+ * run on into the next conventional zones, because Linux does not split it at zone borders (block/blk-merge.c).
  *
  * @param slot - queue * depth + tag: whose log entry to use
  * @param op - `UBLK_IO_OP_WRITE` or `UBLK_IO_OP_WRITE_ZEROES`
@@ -63,20 +81,17 @@ export function admitWrite(
   if (((offsetSectors | countSectors) & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
   const end = offsetSectors + countSectors
   if (zone < table.conventionalCount) {
-    return end > table.zoneSizeSectors ? -STATUS_ZONE_BOUNDARY_ERROR : STATUS_SUCCESS
+    const zones = op === UBLK_IO_OP_WRITE_ZEROES ? table.conventionalCount - zone : 1
+    return end > zones * table.zoneSizeSectors ? -STATUS_ZONE_BOUNDARY_ERROR : STATUS_SUCCESS
   }
   for (let tries = 0; tries < FAST_TRIES_MAX; tries++) {
     const word = tries === 0 ? table.load(zone) : table.loadAgain(zone)
     if (!isOpen(word) || end >= table.capacitySectors) break
     if ((word & BUSY) !== 0) continue
     if ((word & WP_MASK) !== offsetSectors) break
-    if (!table.tryTake(zone, word)) continue
-    table.log.reserve(slot, op, zone, offsetSectors, countSectors, word)
-    table.countWrite(zone, 1)
-    table.publish(zone, word + countSectors)
-    return STATUS_SUCCESS
+    if (reserveOpen(table, slot, op, zone, word, countSectors)) return STATUS_SUCCESS
   }
-  return admitWriteSlow(table, slot, op, zone, offsetSectors, countSectors)
+  return admitSlow(table, slot, op, zone, offsetSectors, countSectors)
 }
 
 /**
@@ -95,20 +110,16 @@ export function admitAppend(
   if (countSectors <= 0 || (countSectors & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
   if (countSectors > table.maxAppendSectors) return -STATUS_INVALID_FIELD
   if (table.log.outstandingAppends > 0) {
-    return admitAppendSlow(table, slot, zone, countSectors)
+    return admitSlow(table, slot, UBLK_IO_OP_ZONE_APPEND, zone, 0, countSectors)
   }
   for (let tries = 0; tries < FAST_TRIES_MAX; tries++) {
     const word = tries === 0 ? table.load(zone) : table.loadAgain(zone)
     const wp = word & WP_MASK
     if (!isOpen(word) || wp + countSectors >= table.capacitySectors) break
     if ((word & BUSY) !== 0) continue
-    if (!table.tryTake(zone, word)) continue
-    table.log.reserve(slot, UBLK_IO_OP_ZONE_APPEND, zone, wp, countSectors, word)
-    table.countWrite(zone, 1)
-    table.publish(zone, word + countSectors)
-    return wp
+    if (reserveOpen(table, slot, UBLK_IO_OP_ZONE_APPEND, zone, word, countSectors)) return wp
   }
-  return admitAppendSlow(table, slot, zone, countSectors)
+  return admitSlow(table, slot, UBLK_IO_OP_ZONE_APPEND, zone, 0, countSectors)
 }
 
 /**
@@ -130,6 +141,33 @@ export function admitRead(
   return STATUS_SUCCESS
 }
 
+/**
+ * Whether a discard (NVMe Dataset Management, Deallocate) is legal. It changes bytes, so not in read-only and offline
+ * zones (1BAh, 1BBh); write pointers stay. It may reach over any number of zones, because Linux does not split discards at
+ * zone borders (block/blk-merge.c, bio_split_discard).
+ *
+ * @param offsetSectors - from the zone's start
+ * @returns 0, or -status
+ */
+export function admitDiscard(
+  table: ZoneTable,
+  zone: number,
+  offsetSectors: number,
+  countSectors: number,
+): number {
+  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
+  if (offsetSectors < 0 || countSectors <= 0) return -STATUS_INVALID_FIELD
+  if (((offsetSectors | countSectors) & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
+  const end = offsetSectors + countSectors
+  if (end > (table.zoneCount - zone) * table.zoneSizeSectors) return -STATUS_LBA_OUT_OF_RANGE
+  let at = zone
+  for (let start = 0; start < end; start += table.zoneSizeSectors) {
+    const refused = refuseCondition(conditionOf(table.load(at++)))
+    if (refused !== STATUS_SUCCESS) return refused
+  }
+  return STATUS_SUCCESS
+}
+
 /** Why a zone in this condition takes no writes at all: 0 if it may, or -status. Full zones are a case of their own. */
 function refuseCondition(condition: ZoneCondition): number {
   switch (condition) {
@@ -147,7 +185,8 @@ function refuseCondition(condition: ZoneCondition): number {
   }
 }
 
-function admitWriteSlow(
+/** Under the lock. For an append the offset means nothing, and the result is where it goes. */
+function admitSlow(
   table: ZoneTable,
   slot: number,
   op: number,
@@ -155,52 +194,64 @@ function admitWriteSlow(
   offsetSectors: number,
   countSectors: number,
 ): number {
-  table.lock()
-  const word = table.take(zone)
-  let result = refuseCondition(conditionOf(word))
-  if (result !== STATUS_SUCCESS) {
-    table.publish(zone, word)
-  } else if (offsetSectors < wpOf(word) && table.log.outstanding > 0) {
-    result = claimWrite(table, slot, op, zone, word, offsetSectors, countSectors)
-  } else if (conditionOf(word) === BLK_ZONE_COND_FULL) {
-    table.publish(zone, word)
-    result = -STATUS_ZONE_IS_FULL
-  } else if (offsetSectors !== wpOf(word)) {
-    table.publish(zone, word)
-    result = -STATUS_ZONE_INVALID_WRITE
-  } else {
-    result = reserve(table, slot, op, zone, word, countSectors)
+  for (;;) {
+    table.lock()
+    const word = table.take(zone)
+    let result = AGAIN
+    if ((word & BUSY) === 0) {
+      result = refuseCondition(conditionOf(word))
+      if (result !== STATUS_SUCCESS) table.publish(zone, word)
+      else if (op === UBLK_IO_OP_ZONE_APPEND) {
+        result = appendLocked(table, slot, zone, word, countSectors)
+      } else result = writeLocked(table, slot, op, zone, word, offsetSectors, countSectors)
+    }
+    table.unlock()
+    if (result !== AGAIN) return result
+    table.pause()
   }
-  table.unlock()
-  return result
 }
 
-function admitAppendSlow(
+/** Gives the zone back, as does {@link appendLocked}. */
+function writeLocked(
+  table: ZoneTable,
+  slot: number,
+  op: number,
+  zone: number,
+  word: number,
+  offsetSectors: number,
+  countSectors: number,
+): number {
+  if (offsetSectors < wpOf(word) && table.log.outstanding > 0) {
+    return claimWrite(table, slot, op, zone, word, offsetSectors, countSectors)
+  }
+  const isFull = conditionOf(word) === BLK_ZONE_COND_FULL
+  if (isFull || offsetSectors !== wpOf(word)) {
+    table.publish(zone, word)
+    return isFull ? -STATUS_ZONE_IS_FULL : -STATUS_ZONE_INVALID_WRITE
+  }
+  return reserve(table, slot, op, zone, word, countSectors)
+}
+
+function appendLocked(
   table: ZoneTable,
   slot: number,
   zone: number,
+  word: number,
   countSectors: number,
 ): number {
-  table.lock()
-  const word = table.take(zone)
-  const condition = conditionOf(word)
   const found = table.log.outstandingAppends > 0 ? table.log.findAppend(zone, countSectors) : -1
-  let result = refuseCondition(condition)
-  if (result !== STATUS_SUCCESS) {
-    table.publish(zone, word)
-  } else if (found >= 0) {
-    result = table.log.offsetOfOutstanding(found)
+  if (found >= 0) {
+    const offset = table.log.offsetOfOutstanding(found)
     table.log.claim(slot, found, UBLK_IO_OP_ZONE_APPEND, countSectors)
     table.publish(zone, word)
-  } else if (condition === BLK_ZONE_COND_FULL) {
-    table.publish(zone, word)
-    result = -STATUS_ZONE_IS_FULL
-  } else {
-    result = reserve(table, slot, UBLK_IO_OP_ZONE_APPEND, zone, word, countSectors)
-    if (result === STATUS_SUCCESS) result = wpOf(word)
+    return offset
   }
-  table.unlock()
-  return result
+  if (conditionOf(word) === BLK_ZONE_COND_FULL) {
+    table.publish(zone, word)
+    return -STATUS_ZONE_IS_FULL
+  }
+  const result = reserve(table, slot, UBLK_IO_OP_ZONE_APPEND, zone, word, countSectors)
+  return result === STATUS_SUCCESS ? wpOf(word) : result
 }
 
 /** The word after a write that ends at `end`, with the counters moved: full when that is the capacity. */
@@ -210,12 +261,14 @@ function wordAfter(table: ZoneTable, condition: ZoneCondition, end: number): num
   return packWord(BLK_ZONE_COND_FULL, end)
 }
 
-/** Opens the zone if it must be: gives the condition in which it takes writes, or -status. Under lock and held. */
+/** Opens the zone if it must be: gives the condition in which it takes writes, -status, or AGAIN. Under lock and held. */
 function openForWrite(table: ZoneTable, condition: ZoneCondition): number {
   if (condition === BLK_ZONE_COND_IMP_OPEN) return condition
   if (condition === BLK_ZONE_COND_EXP_OPEN) return condition
-  const refused = acquireOpen(table, condition, BLK_ZONE_COND_IMP_OPEN)
-  return refused === STATUS_SUCCESS ? BLK_ZONE_COND_IMP_OPEN : refused
+  const refused = makeRoom(table, condition)
+  if (refused !== STATUS_SUCCESS) return refused
+  changeCondition(table, condition, BLK_ZONE_COND_IMP_OPEN)
+  return BLK_ZONE_COND_IMP_OPEN
 }
 
 /** Reserves at the write pointer; the zone is neither full nor read-only nor offline. Gives the zone back. */
@@ -288,77 +341,4 @@ function claimWrite(
   table.log.claim(slot, found, op, countSectors)
   table.publish(zone, wordAfter(table, opened as ZoneCondition, end))
   return STATUS_SUCCESS
-}
-
-/**
- * Takes a reservation of the current turn back, because its bytes could not be copied. It must be called before the
- * queue's next `beginBatch` (later it does nothing and gives false); the tag is committed with an error afterwards.
- *
- * When nothing has been reserved behind it, the write pointer goes back; a zone that the write had filled becomes what
- * it was before, as far as the limits still allow (else closed), and one that it had opened from empty becomes empty
- * again, unless someone has opened it explicitly since. The media may hold some of the bytes: whoever calls this must
- * discard the extent before, because zones read as zeros past the write pointer.
- *
- * When a later write or append has followed, the write pointer stays, and the extent is a hole in the zone. Nobody was
- * told that it was written, and NVMe allows that for an append that failed.
- *
- * The log entry is dropped first. A crash between the two stores leaves the write pointer where it was: the request,
- * when it comes again, fails as it was about to, or is appended further on.
- *
- * @returns whether the write pointer was taken back
- */
-export function undoWrite(table: ZoneTable, slot: number): boolean {
-  if (!table.log.isReserved(slot)) return false
-  const zone = table.log.zoneOf(slot)
-  const offset = table.log.offsetOf(slot)
-  const count = table.log.countOf(slot)
-  const before = conditionOf(table.log.wordBefore(slot))
-  table.lock()
-  const word = table.take(zone)
-  let next = word
-  if (table.log.isReserved(slot) && wpOf(word) === offset + count) {
-    const condition = conditionAfterUndo(table, conditionOf(word), before, offset)
-    if (condition !== BLK_ZONE_COND_NOT_WP) next = packWord(condition, offset)
-  }
-  table.log.drop(slot)
-  if (next !== word) table.countWrite(zone, -1)
-  table.publish(zone, next)
-  table.unlock()
-  return next !== word
-}
-
-/** The condition to go back to, with the counters moved; `BLK_ZONE_COND_NOT_WP` means that there is no way back. */
-function conditionAfterUndo(
-  table: ZoneTable,
-  condition: ZoneCondition,
-  before: ZoneCondition,
-  offsetSectors: number,
-): ZoneCondition {
-  const wasEmpty = offsetSectors === 0 && before === BLK_ZONE_COND_EMPTY
-  switch (condition) {
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-      if (!wasEmpty) return condition
-      changeCondition(table, condition, BLK_ZONE_COND_EMPTY)
-      return BLK_ZONE_COND_EMPTY
-    case BLK_ZONE_COND_FULL:
-      return wasEmpty ? BLK_ZONE_COND_EMPTY : reactivate(table, before)
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_READONLY:
-      return condition
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return BLK_ZONE_COND_NOT_WP
-  }
-}
-
-/** Makes a full zone active again: as it was if there is room for an open one, else closed, else not at all. */
-function reactivate(table: ZoneTable, before: ZoneCondition): ZoneCondition {
-  if (!hasActiveRoom(table)) return BLK_ZONE_COND_NOT_WP
-  let after: ZoneCondition = BLK_ZONE_COND_CLOSED
-  if (before === BLK_ZONE_COND_EXP_OPEN && hasOpenRoom(table)) after = before
-  if (before === BLK_ZONE_COND_IMP_OPEN && hasOpenRoom(table)) after = before
-  changeCondition(table, BLK_ZONE_COND_FULL, after)
-  return after
 }

@@ -1,7 +1,7 @@
 /**
  * A zoned drive in this process: the rules of a zone table over the bytes of a media. No addon, no kernel, any platform.
  */
-import { admitAppend, admitRead, admitWrite, undoWrite } from './data-path.js'
+import { admitAppend, admitRead, admitWrite } from './data-path.js'
 import type { ZonedDevice } from './device.js'
 import { ZoneIoError } from './errors.js'
 import { Geometry, type GeometryOptions } from './geometry.js'
@@ -17,6 +17,7 @@ import {
 } from './status.js'
 import * as transitions from './transitions.js'
 import { EINVAL, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
+import { undoWrite } from './undo.js'
 import { ZoneTable } from './zone-table.js'
 
 /** Options of an emulated drive: its geometry, and where its bytes are (by default in memory). */
@@ -118,6 +119,9 @@ export class EmulatedDrive implements ZonedDevice {
   private readonly discardZone = (zone: number): number =>
     this.media.discard(zone * this.geometry.zoneSizeBytes, this.geometry.zoneSizeBytes)
 
+  private readonly discardExtent = (zone: number, offset: number, count: number): number =>
+    this.media.discard((this.startOf(zone) + offset) * SECTOR_BYTES, count * SECTOR_BYTES)
+
   private startOf(zone: number): number {
     return zone * this.geometry.zoneSizeSectors
   }
@@ -126,10 +130,7 @@ export class EmulatedDrive implements ZonedDevice {
   private copyIn(operation: string, zone: number, sector: number, source: Uint8Array): void {
     const written = this.media.write(sector * SECTOR_BYTES, source)
     if (written >= 0) return
-    if (zone >= this.geometry.conventionalCount) {
-      this.media.discard(sector * SECTOR_BYTES, source.length)
-      undoWrite(this.table, SLOT)
-    }
+    if (zone >= this.geometry.conventionalCount) undoWrite(this.table, SLOT, this.discardExtent)
     this.checkMedia(operation, zone, written)
   }
 

@@ -7,7 +7,12 @@
  * Non-goals: I/O, clocks, logs, kernels, zone random write areas, zone descriptor extensions, variable capacity (Linux
  * shows none of the three).
  */
-export { admitAppend, admitRead, admitWrite, undoWrite } from './data-path.js'
+export {
+  admitAppend,
+  admitDiscard,
+  admitRead,
+  admitWrite,
+} from './data-path.js'
 export type { ZonedDevice } from './device.js'
 export { createEmulatedDrive, EmulatedDrive, type EmulatedDriveOptions } from './emulated-drive.js'
 export {
@@ -42,5 +47,6 @@ export {
   resetZone,
 } from './transitions.js'
 export * from './uapi.js'
+export { type DiscardExtent, undoWrite } from './undo.js'
 export { type TableRecovery, type ZoneStatistics, ZoneTable } from './zone-table.js'
 export { conditionOf, packWord, wpOf } from './zone-word.js'

@@ -8,7 +8,13 @@
 import { STATUS_SUCCESS, STATUS_TOO_MANY_ACTIVE, STATUS_TOO_MANY_OPEN } from './status.js'
 import { BLK_ZONE_COND_CLOSED, BLK_ZONE_COND_IMP_OPEN, type ZoneCondition } from './uapi.js'
 import type { ZoneTable } from './zone-table.js'
-import { conditionOf, packWord, wpOf } from './zone-word.js'
+import { BUSY, conditionOf, packWord, wpOf } from './zone-word.js'
+
+/**
+ * In the place of 0 or -status: somebody holds a zone that is needed, and may do so for long (a reset that discards). Give
+ * back the zone, then the lock, `pause()`, and begin again. Less than any -status.
+ */
+export const AGAIN = -0x100000
 
 /** Whether one more zone may be active. */
 export function hasActiveRoom(table: ZoneTable): boolean {
@@ -22,21 +28,29 @@ export function hasOpenRoom(table: ZoneTable): boolean {
   return table.implicitOpen + table.explicitOpen < table.maxOpen
 }
 
-/** Closes one implicitly open zone. False: there is none. The zone that the caller holds must not be one. */
-function closeOneImplicit(table: ZoneTable): boolean {
-  if (table.implicitOpen === 0) return false
+/**
+ * Closes one implicitly open zone: 0, -STATUS_TOO_MANY_OPEN when there is none, or AGAIN when all that there are are held
+ * by others. The zone that the caller holds must not be one.
+ */
+function closeOneImplicit(table: ZoneTable): number {
+  if (table.implicitOpen === 0) return -STATUS_TOO_MANY_OPEN
+  let refused = -STATUS_TOO_MANY_OPEN
   let zone = table.nextToClose
   for (let visited = 0; visited < table.zoneCount; visited++) {
     const candidate = zone
     zone = zone + 1 === table.zoneCount ? 0 : zone + 1
     if (conditionOf(table.load(candidate)) !== BLK_ZONE_COND_IMP_OPEN) continue
     const word = table.take(candidate)
+    if ((word & BUSY) !== 0) {
+      refused = AGAIN
+      continue
+    }
     changeCondition(table, BLK_ZONE_COND_IMP_OPEN, BLK_ZONE_COND_CLOSED)
     table.publish(candidate, packWord(BLK_ZONE_COND_CLOSED, wpOf(word)))
     table.nextToClose = zone
-    return true
+    return STATUS_SUCCESS
   }
-  return false
+  return refused
 }
 
 /** Moves the counters when a zone goes from one condition to another. */
@@ -46,14 +60,12 @@ export function changeCondition(table: ZoneTable, from: ZoneCondition, to: ZoneC
 }
 
 /**
- * Claims what a zone needs that goes from `from` (empty or closed, held by the caller) to `to` (implicitly or
- * explicitly open), and counts it. Active resources are checked before open ones, and nothing is changed when refused.
+ * Sees to it that a zone in `from` (empty or closed, held by the caller) may become open. Active resources are checked
+ * before open ones, and nothing is changed when refused. The caller counts the change.
  *
- * @returns 0, or -STATUS_TOO_MANY_ACTIVE, or -STATUS_TOO_MANY_OPEN
+ * @returns 0, -STATUS_TOO_MANY_ACTIVE, -STATUS_TOO_MANY_OPEN, or AGAIN
  */
-export function acquireOpen(table: ZoneTable, from: ZoneCondition, to: ZoneCondition): number {
+export function makeRoom(table: ZoneTable, from: ZoneCondition): number {
   if (from !== BLK_ZONE_COND_CLOSED && !hasActiveRoom(table)) return -STATUS_TOO_MANY_ACTIVE
-  if (!hasOpenRoom(table) && !closeOneImplicit(table)) return -STATUS_TOO_MANY_OPEN
-  changeCondition(table, from, to)
-  return STATUS_SUCCESS
+  return hasOpenRoom(table) ? STATUS_SUCCESS : closeOneImplicit(table)
 }

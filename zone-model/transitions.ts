@@ -3,7 +3,9 @@
  * zone state machine; QEMU hw/nvme/ctrl.c nvme_zrm_*).
  *
  * Every function gives 0 or -status. Each takes the transition lock, then the zone; each is idempotent, so none needs a log
- * entry. Where Linux's null_blk (drivers/block/null_blk/zoned.c) differs, the ZNS rule wins:
+ * entry. A reset holds its zone while the bytes are thrown away, but not the lock: however long that takes, it stalls
+ * nobody but those who want that zone. Killed meanwhile, it leaves the old zone word, and the reset is asked for again.
+ * Where Linux's null_blk (drivers/block/null_blk/zoned.c) differs, the ZNS rule wins:
  *
  * | operation                          | ZNS, and this | null_blk                                       |
  * | ---------------------------------- | ------------- | ---------------------------------------------- |
@@ -14,7 +16,7 @@
  * | automatic close when max-active is reached | allowed: a closed zone stays active | refused        |
  * | any of them on a conventional zone | refused, 1BFh | refused, EIO                                   |
  */
-import { acquireOpen, changeCondition } from './resources.js'
+import { AGAIN, changeCondition, makeRoom } from './resources.js'
 import {
   STATUS_INVALID_TRANSITION,
   STATUS_LBA_OUT_OF_RANGE,
@@ -34,200 +36,167 @@ import {
   type ZoneCondition,
 } from './uapi.js'
 import type { ZoneTable } from './zone-table.js'
-import { conditionOf, packWord, wpOf } from './zone-word.js'
+import { BUSY, conditionOf, packWord, wpOf } from './zone-word.js'
 
 /**
- * Throws a zone's bytes away. Called while the zone is held and before it is shown as empty, so that nobody writes bytes
- * that are then discarded and nobody reads old ones in an empty zone. At least 0, or -errno, which aborts the reset.
+ * Throws a zone's bytes away. Called while the zone is held and before it is shown as empty, so that nobody is admitted
+ * whose bytes are then discarded, and nobody reads old ones in an empty zone. At least 0, or -errno, which aborts the
+ * reset. It may take long, and may use other zones of the table, but not this one: that would wait for ever.
  */
 export type DiscardZone = (zone: number) => number
 
-function exists(table: ZoneTable, zone: number): boolean {
-  return zone >= 0 && zone < table.zoneCount
-}
+/** What a command makes of a zone in a condition: the condition to go to (the same one: nothing to do), or -status. */
+type Rule = (table: ZoneTable, condition: ZoneCondition) => number
 
-/** Explicitly opens a zone: 0, or -1BFh, -1BDh (too many active), -1BEh (too many open). */
-export function openZone(table: ZoneTable, zone: number): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const result = openLocked(table, zone)
-  table.unlock()
-  return result
-}
-
-function openLocked(table: ZoneTable, zone: number): number {
-  const word = table.take(zone)
-  const condition = conditionOf(word)
-  let result = STATUS_SUCCESS
-  let next = word
+function openRule(table: ZoneTable, condition: ZoneCondition): number {
   switch (condition) {
     case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_CLOSED:
-      result = acquireOpen(table, condition, BLK_ZONE_COND_EXP_OPEN)
-      if (result === STATUS_SUCCESS) next = packWord(BLK_ZONE_COND_EXP_OPEN, wpOf(word))
-      break
+    case BLK_ZONE_COND_CLOSED: {
+      const refused = makeRoom(table, condition)
+      return refused < 0 ? refused : BLK_ZONE_COND_EXP_OPEN
+    }
     case BLK_ZONE_COND_IMP_OPEN:
-      changeCondition(table, condition, BLK_ZONE_COND_EXP_OPEN)
-      next = packWord(BLK_ZONE_COND_EXP_OPEN, wpOf(word))
-      break
     case BLK_ZONE_COND_EXP_OPEN:
       // Open on an explicitly open zone is not an error.
-      break
+      return BLK_ZONE_COND_EXP_OPEN
     case BLK_ZONE_COND_FULL:
     case BLK_ZONE_COND_READONLY:
     case BLK_ZONE_COND_OFFLINE:
     case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
+      return -STATUS_INVALID_TRANSITION
   }
-  table.publish(zone, next)
-  return result
 }
 
-/** Closes an open zone: 0, or -1BFh. */
-export function closeZone(table: ZoneTable, zone: number): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const result = closeLocked(table, zone)
-  table.unlock()
-  return result
-}
-
-function closeLocked(table: ZoneTable, zone: number): number {
-  const word = table.take(zone)
-  const condition = conditionOf(word)
-  let result = STATUS_SUCCESS
-  let next = word
+function closeRule(_: ZoneTable, condition: ZoneCondition): number {
   switch (condition) {
     case BLK_ZONE_COND_IMP_OPEN:
     case BLK_ZONE_COND_EXP_OPEN:
+    case BLK_ZONE_COND_CLOSED:
       // Closed even when nothing has been written: the active resource is kept. null_blk would make it empty.
-      changeCondition(table, condition, BLK_ZONE_COND_CLOSED)
-      next = packWord(BLK_ZONE_COND_CLOSED, wpOf(word))
-      break
-    case BLK_ZONE_COND_CLOSED:
-      // Close on a closed zone is not an error.
-      break
+      return BLK_ZONE_COND_CLOSED
     case BLK_ZONE_COND_EMPTY:
     case BLK_ZONE_COND_FULL:
     case BLK_ZONE_COND_READONLY:
     case BLK_ZONE_COND_OFFLINE:
     case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
+      return -STATUS_INVALID_TRANSITION
   }
-  table.publish(zone, next)
-  return result
 }
 
-/** Makes a zone full without writing the rest, which reads as zeros: 0, or -1BFh. Needs no resources. */
+function finishRule(_: ZoneTable, condition: ZoneCondition): number {
+  switch (condition) {
+    case BLK_ZONE_COND_EMPTY:
+    case BLK_ZONE_COND_IMP_OPEN:
+    case BLK_ZONE_COND_EXP_OPEN:
+    case BLK_ZONE_COND_CLOSED:
+    case BLK_ZONE_COND_FULL:
+      return BLK_ZONE_COND_FULL
+    case BLK_ZONE_COND_READONLY:
+    case BLK_ZONE_COND_OFFLINE:
+    case BLK_ZONE_COND_NOT_WP:
+      return -STATUS_INVALID_TRANSITION
+  }
+}
+
+function resetRule(_: ZoneTable, condition: ZoneCondition): number {
+  switch (condition) {
+    case BLK_ZONE_COND_EMPTY:
+    case BLK_ZONE_COND_IMP_OPEN:
+    case BLK_ZONE_COND_EXP_OPEN:
+    case BLK_ZONE_COND_CLOSED:
+    case BLK_ZONE_COND_FULL:
+      return BLK_ZONE_COND_EMPTY
+    case BLK_ZONE_COND_READONLY:
+    case BLK_ZONE_COND_OFFLINE:
+    case BLK_ZONE_COND_NOT_WP:
+      return -STATUS_INVALID_TRANSITION
+  }
+}
+
+function offlineRule(_: ZoneTable, condition: ZoneCondition): number {
+  switch (condition) {
+    case BLK_ZONE_COND_READONLY:
+    case BLK_ZONE_COND_OFFLINE:
+      return BLK_ZONE_COND_OFFLINE
+    case BLK_ZONE_COND_EMPTY:
+    case BLK_ZONE_COND_IMP_OPEN:
+    case BLK_ZONE_COND_EXP_OPEN:
+    case BLK_ZONE_COND_CLOSED:
+    case BLK_ZONE_COND_FULL:
+    case BLK_ZONE_COND_NOT_WP:
+      return -STATUS_INVALID_TRANSITION
+  }
+}
+
+function readOnlyRule(_: ZoneTable, condition: ZoneCondition): number {
+  switch (condition) {
+    case BLK_ZONE_COND_EMPTY:
+    case BLK_ZONE_COND_IMP_OPEN:
+    case BLK_ZONE_COND_EXP_OPEN:
+    case BLK_ZONE_COND_CLOSED:
+    case BLK_ZONE_COND_FULL:
+    case BLK_ZONE_COND_READONLY:
+      return BLK_ZONE_COND_READONLY
+    case BLK_ZONE_COND_OFFLINE:
+    case BLK_ZONE_COND_NOT_WP:
+      return -STATUS_INVALID_TRANSITION
+  }
+}
+
+/** Applies a rule: 0, -status, or AGAIN. Under the lock. For all but resets, which have bytes to throw away first. */
+function applyLocked(table: ZoneTable, zone: number, rule: Rule): number {
+  const word = table.take(zone)
+  if ((word & BUSY) !== 0) return AGAIN
+  const from = conditionOf(word)
+  const to = rule(table, from)
+  if (to < 0 || to === from) {
+    table.publish(zone, word)
+    return to < 0 ? to : STATUS_SUCCESS
+  }
+  changeCondition(table, from, to as ZoneCondition)
+  let wp = wpOf(word)
+  if (to === BLK_ZONE_COND_FULL) {
+    table.countFinish(zone, wp)
+    wp = table.capacitySectors
+  }
+  table.publish(zone, packWord(to as ZoneCondition, wp))
+  return STATUS_SUCCESS
+}
+
+/** Does something under the lock, again and again while a zone that it needs is held by somebody who holds it long. */
+function locked(table: ZoneTable, command: () => number): number {
+  for (;;) {
+    table.lock()
+    const result = command()
+    table.unlock()
+    if (result !== AGAIN) return result
+    table.pause()
+  }
+}
+
+function apply(table: ZoneTable, zone: number, rule: Rule): number {
+  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
+  return locked(table, () => applyLocked(table, zone, rule))
+}
+
+/** Explicitly opens a zone: 0, or -1BFh, -1BDh (too many active), -1BEh (too many open), -80h (no such zone). */
+export function openZone(table: ZoneTable, zone: number): number {
+  return apply(table, zone, openRule)
+}
+
+/** Closes an open zone: 0, or -1BFh, -80h. A closed one stays so. */
+export function closeZone(table: ZoneTable, zone: number): number {
+  return apply(table, zone, closeRule)
+}
+
+/** Makes a zone full without writing the rest, which reads as zeros: 0, or -1BFh, -80h. Needs no resources. */
 export function finishZone(table: ZoneTable, zone: number): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const result = finishLocked(table, zone)
-  table.unlock()
-  return result
+  return apply(table, zone, finishRule)
 }
 
-function finishLocked(table: ZoneTable, zone: number): number {
-  const word = table.take(zone)
-  const condition = conditionOf(word)
-  let result = STATUS_SUCCESS
-  let next = word
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-      changeCondition(table, condition, BLK_ZONE_COND_FULL)
-      table.countFinish(zone, wpOf(word))
-      next = packWord(BLK_ZONE_COND_FULL, table.capacitySectors)
-      break
-    case BLK_ZONE_COND_FULL:
-      // Finish on a full zone is not an error.
-      break
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
-  }
-  table.publish(zone, next)
-  return result
-}
-
-/**
- * Empties a zone: 0, -1BFh, or -{@link statusOfMediaErrno} when the bytes could not be discarded, and then the zone is as
- * it was. Reservations in the zone are forgotten: what comes back for them after a crash is refused.
- */
-export function resetZone(table: ZoneTable, zone: number, discard: DiscardZone): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const result = resetLocked(table, zone, discard)
-  table.unlock()
-  return result
-}
-
-function resetLocked(table: ZoneTable, zone: number, discard: DiscardZone): number {
-  const word = table.take(zone)
-  const condition = conditionOf(word)
-  let result = STATUS_SUCCESS
-  let next = word
-  switch (condition) {
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL: {
-      const discarded = discard(zone)
-      if (discarded < 0) {
-        result = -statusOfMediaErrno(discarded)
-        break
-      }
-      table.log.dropZone(zone)
-      changeCondition(table, condition, BLK_ZONE_COND_EMPTY)
-      table.countReset(zone, wpOf(word))
-      next = packWord(BLK_ZONE_COND_EMPTY, 0)
-      break
-    }
-    case BLK_ZONE_COND_EMPTY:
-      // Reset on an empty zone is not an error.
-      break
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
-  }
-  table.publish(zone, next)
-  return result
-}
-
-/** Takes a read-only zone offline, as Zone Management Send does: 0, or -1BFh from any other condition. */
+/** Takes a read-only zone offline, as Zone Management Send does: 0, or -1BFh from any other condition, -80h. */
 export function offlineZone(table: ZoneTable, zone: number): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const word = table.take(zone)
-  let result = STATUS_SUCCESS
-  let next = word
-  switch (conditionOf(word)) {
-    case BLK_ZONE_COND_READONLY:
-      next = packWord(BLK_ZONE_COND_OFFLINE, wpOf(word))
-      break
-    case BLK_ZONE_COND_OFFLINE:
-      // Offline on an offline zone is not an error.
-      break
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-    case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
-  }
-  table.publish(zone, next)
-  table.unlock()
-  return result
+  return apply(table, zone, offlineRule)
 }
 
 /**
@@ -235,32 +204,41 @@ export function offlineZone(table: ZoneTable, zone: number): number {
  * it offline. Conventional zones are refused (-1BFh), because Linux refuses a disk that has one with any condition.
  */
 export function readOnlyZone(table: ZoneTable, zone: number): number {
-  if (!exists(table, zone)) return -STATUS_LBA_OUT_OF_RANGE
-  table.lock()
-  const word = table.take(zone)
-  const condition = conditionOf(word)
-  let result = STATUS_SUCCESS
-  let next = word
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-      changeCondition(table, condition, BLK_ZONE_COND_READONLY)
-      next = packWord(BLK_ZONE_COND_READONLY, wpOf(word))
-      break
-    case BLK_ZONE_COND_READONLY:
-      // A read-only zone that fails again is still read-only.
-      break
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      result = -STATUS_INVALID_TRANSITION
-      break
+  return apply(table, zone, readOnlyRule)
+}
+
+/**
+ * Empties a zone: 0, or -1BFh, -80h, or -{@link statusOfMediaErrno} when the bytes could not be discarded, and then the
+ * zone is as it was. Reservations in the zone are forgotten: what comes back for them after a crash is refused.
+ *
+ * The zone is held from the decision to the end, and counts as open, closed or full until it is empty.
+ */
+export function resetZone(table: ZoneTable, zone: number, discard: DiscardZone): number {
+  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
+  let word = BUSY
+  const begun = locked(table, () => {
+    word = table.take(zone)
+    if ((word & BUSY) !== 0) return AGAIN
+    const to = resetRule(table, conditionOf(word))
+    // Reset on an empty zone is not an error.
+    if (to < 0 || to === conditionOf(word)) table.publish(zone, word)
+    return to
+  })
+  if (begun < 0) return begun
+  if (conditionOf(word) === BLK_ZONE_COND_EMPTY) return STATUS_SUCCESS
+  const discarded = discard(zone)
+  if (discarded < 0) {
+    table.publish(zone, word)
+    return -statusOfMediaErrno(discarded)
   }
-  table.publish(zone, next)
+  // Who has the lock waits for no zone for long (ZoneTable.take), so this cannot wait in a circle.
+  table.lock()
+  table.log.dropZone(zone)
+  changeCondition(table, conditionOf(word), BLK_ZONE_COND_EMPTY)
+  table.countReset(zone, wpOf(word))
+  table.publish(zone, packWord(BLK_ZONE_COND_EMPTY, 0))
   table.unlock()
-  return result
+  return STATUS_SUCCESS
 }
 
 /** The zones that a Select All acts on, before it begins: closing one to open another must not open the first again. */
@@ -272,58 +250,61 @@ function zonesIn(table: ZoneTable, conditions: readonly ZoneCondition[]): number
   return zones
 }
 
-/** Applies a command to zones in order and stops at the first refusal. Under the lock. */
-function applyTo(zones: readonly number[], command: (zone: number) => number): number {
+/** Applies a rule to zones in order and stops at the first that does not go. Under the lock. */
+function applyToAll(table: ZoneTable, zones: readonly number[], rule: Rule): number {
   for (const zone of zones) {
-    const result = command(zone)
+    const result = applyLocked(table, zone, rule)
     if (result !== STATUS_SUCCESS) return result
   }
   return STATUS_SUCCESS
 }
 
-/** Open, Select All: every closed zone is opened explicitly, or, when the limit has no room for all, none. */
+/** Open, Select All: every closed zone is opened explicitly, or, when the limit has no room for all, none: -1BEh. */
 export function openAll(table: ZoneTable): number {
-  table.lock()
-  const zones = zonesIn(table, [BLK_ZONE_COND_CLOSED])
-  // Implicitly open zones can be closed to make room, explicitly open ones cannot.
-  const isTooMany = table.maxOpen !== 0 && table.explicitOpen + zones.length > table.maxOpen
-  const result = isTooMany ? -STATUS_TOO_MANY_OPEN : applyTo(zones, zone => openLocked(table, zone))
-  table.unlock()
-  return result
+  return locked(table, () => {
+    const zones = zonesIn(table, [BLK_ZONE_COND_CLOSED])
+    // Implicitly open zones can be closed to make room, explicitly open ones cannot.
+    const isTooMany = table.maxOpen !== 0 && table.explicitOpen + zones.length > table.maxOpen
+    return isTooMany ? -STATUS_TOO_MANY_OPEN : applyToAll(table, zones, openRule)
+  })
 }
 
 /** Close, Select All: every open zone. */
 export function closeAll(table: ZoneTable): number {
-  table.lock()
-  const zones = zonesIn(table, [BLK_ZONE_COND_IMP_OPEN, BLK_ZONE_COND_EXP_OPEN])
-  const result = applyTo(zones, zone => closeLocked(table, zone))
-  table.unlock()
-  return result
+  return locked(table, () => {
+    const zones = zonesIn(table, [BLK_ZONE_COND_IMP_OPEN, BLK_ZONE_COND_EXP_OPEN])
+    return applyToAll(table, zones, closeRule)
+  })
 }
 
 /** Finish, Select All: every open or closed zone; empty ones stay empty. */
 export function finishAll(table: ZoneTable): number {
-  table.lock()
-  const zones = zonesIn(table, [
-    BLK_ZONE_COND_IMP_OPEN,
-    BLK_ZONE_COND_EXP_OPEN,
-    BLK_ZONE_COND_CLOSED,
-  ])
-  const result = applyTo(zones, zone => finishLocked(table, zone))
-  table.unlock()
-  return result
+  return locked(table, () => {
+    const zones = zonesIn(table, [
+      BLK_ZONE_COND_IMP_OPEN,
+      BLK_ZONE_COND_EXP_OPEN,
+      BLK_ZONE_COND_CLOSED,
+    ])
+    return applyToAll(table, zones, finishRule)
+  })
 }
 
-/** Reset, Select All: every open, closed or full zone. Stops at a zone whose bytes cannot be discarded. */
+/**
+ * Reset, Select All: every open, closed or full zone, one after the other; others may change zones in between. Stops at a
+ * zone whose bytes cannot be discarded.
+ */
 export function resetAll(table: ZoneTable, discard: DiscardZone): number {
-  table.lock()
   const zones = zonesIn(table, [
     BLK_ZONE_COND_IMP_OPEN,
     BLK_ZONE_COND_EXP_OPEN,
     BLK_ZONE_COND_CLOSED,
     BLK_ZONE_COND_FULL,
   ])
-  const result = applyTo(zones, zone => resetLocked(table, zone, discard))
-  table.unlock()
-  return result
+  for (const zone of zones) {
+    const result = resetZone(table, zone, discard)
+    // Read-only or offline by now: such zones are not selected.
+    if (result === -STATUS_INVALID_TRANSITION) continue
+    if (result !== STATUS_SUCCESS) return result
+  }
+  return STATUS_SUCCESS
 }

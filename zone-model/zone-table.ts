@@ -8,8 +8,8 @@
  * - A zone word changes only while its busy bit is held, and is published with one store: a process that is killed
  *   leaves the old word or the new one.
  * - Conditions and the open and closed counters change only under the transition lock, which is taken before any busy bit.
- *   Only the holder of the lock ever waits for a busy bit, and who holds a busy bit without the lock waits for nothing, so
- *   nobody waits in a circle.
+ *   A reset lets go of the lock while it discards, keeps the busy bit, and takes the lock again to end. So nobody waits for
+ *   a busy bit for long while it has the lock: it lets go and begins again, and nobody waits in a circle.
  * - `recover()` makes a table that a killed process left behind whole again.
  *
  * The only file, with in-flight-log.ts, that uses Atomics. Hot: `load`, `tryTake` and `publish` allocate nothing.
@@ -29,6 +29,8 @@ import { BUSY, conditionOf, packWord, wpOf } from './zone-word.js'
 
 /** How often a contended lock is tried before the thread relaxes. About 10 µs. */
 const SPINS_MAX = 1000
+/** How often a zone is tried under the lock: longer than a write holds it, but others wait for the lock meanwhile. */
+const TAKE_SPINS_MAX = 200
 const RELAX_MS = 0.05
 
 /** What {@link ZoneTable.recover} found. */
@@ -194,13 +196,21 @@ export class ZoneTable {
     return Atomics.compareExchange(this.words, index, word, word | BUSY) === word
   }
 
-  /** Takes the zone, waiting for whoever has it; gives its word without busy. Only under the transition lock. */
+  /**
+   * Takes the zone, waiting about as long as a write holds one; gives its word. With busy in it, somebody else has the
+   * zone, perhaps for long: let go of the lock, {@link pause}, and begin again. Only under the transition lock.
+   */
   take(zone: number): number {
     for (let spins = 0; ; spins++) {
-      const word = this.loadAgain(zone) & ~BUSY
-      if (this.tryTake(zone, word)) return word
-      if (spins >= SPINS_MAX) this.relax()
+      const word = this.loadAgain(zone)
+      if ((word & BUSY) === 0 && this.tryTake(zone, word)) return word
+      if (spins >= TAKE_SPINS_MAX) return word | BUSY
     }
+  }
+
+  /** Lets others run. Never with the lock or a zone. */
+  pause(): void {
+    this.relax()
   }
 
   /** Publishes the zone's new word and gives the zone back. */

@@ -76,6 +76,11 @@ function step(table: model.ZoneTable, naive: NaiveDrive, random: (below: number)
     const real = Number(model.undoWrite(table, slot))
     return { name: `undo ${slot}`, real, naive: Number(naive.undo(slot)) }
   }
+  if (kind < 62) {
+    const real = model.admitDiscard(table, zone, offset, count)
+    const expected = naive.discard(zone, offset, count)
+    return { name: `discard ${zone} ${offset} ${count}`, real, naive: expected }
+  }
   if (kind < 64) {
     const real = model.admitRead(table, zone, offset, count)
     return { name: `read ${zone} ${offset} ${count}`, real, naive: naive.read(zone, offset, count) }
@@ -167,6 +172,7 @@ test.each(LAYOUTS)('random operations against the naive model, %j', layout => {
   const wanted = [0, 0x2, 0x80, 0x1b8, 0x1b9, 0x1ba, 0x1bb, 0x1bc].map(
     status => `write ${status || 'ok'}`,
   )
+  wanted.push(...['ok', 0x2, 0x80, 0x1ba, 0x1bb].map(status => `discard ${status}`))
   if (layout.maxActive) wanted.push('write 445')
   if (layout.maxOpen) wanted.push('open 446', 'append 446')
   expect(wanted.filter(key => !seen.has(key))).toEqual([])

@@ -89,6 +89,18 @@ export class NaiveDrive {
     return zone.condition === 'off' ? -0x1bb : 0
   }
 
+  discard(index: number, offset: number, count: number): number {
+    if (!this.zones[index]) return -0x80
+    if (count <= 0 || count % this.block || offset % this.block) return -2
+    const last = index + Math.ceil((offset + count) / this.size) - 1
+    if (last >= this.zones.length) return -0x80
+    for (const { condition } of this.zones.slice(index, last + 1)) {
+      if (condition === 'ro') return -0x1ba
+      if (condition === 'off') return -0x1bb
+    }
+    return 0
+  }
+
   undo(slot: number): boolean {
     const reservation = this.reservations.get(slot)
     this.reservations.delete(slot)

@@ -32,6 +32,8 @@ interface WorkerReport {
   sectors: number
   resets: number
   refused: Record<string, number>
+  /** How often a zone that a reset holds was seen to change. */
+  disturbed: number
 }
 
 /** Counts conditions while nobody can change one, and compares with the limits and the counters. */
@@ -149,6 +151,7 @@ test('with resets, sums agree and limits hold', async () => {
     for (let zone = 0; zone < table.zoneCount; zone++)
       written += table.statistics(zone).writtenSectors
     expect(written).toBe(reports[0]!.sectors + reports[1]!.sectors)
+    expect(reports[0]!.disturbed + reports[1]!.disturbed).toBe(0)
     expect(reports[0]!.resets + reports[1]!.resets).toBeGreaterThan(1000)
     hasMet = reports.some(report => String(0x1bc) in report.refused)
   }

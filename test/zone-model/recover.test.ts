@@ -272,6 +272,33 @@ test('undo of what filled a zone makes it active again as far as the limits allo
   expect(zoneText(noActive, 1)).toBe('full 48')
 })
 
+test('undo discards only what is still its own, while nobody else can have the zone', () => {
+  const table = makeTable({}, 2, 8)
+  const discarded: number[][] = []
+  const discard = (zone: number, offset: number, count: number) => {
+    expect(table.tryTake(zone, table.load(zone) & ~(1 << 27))).toBe(false)
+    discarded.push([zone, offset, count])
+    return 0
+  }
+  model.admitWrite(table, 0, model.UBLK_IO_OP_WRITE, 1, 0, 16)
+  model.admitAppend(table, 1, 1, 8)
+  expect(model.undoWrite(table, 1, discard)).toBe(true)
+  // Another queue resets the zone and writes it again: those bytes are somebody else's.
+  model.resetZone(table, 1, () => 0)
+  model.admitWrite(table, 8, model.UBLK_IO_OP_WRITE, 1, 0, 16)
+  expect(model.undoWrite(table, 0, discard)).toBe(false)
+  expect(discarded).toEqual([[1, 16, 8]])
+  expect(zoneText(table, 1)).toBe('implicit-open 16')
+})
+
+test('undo leaves the write pointer where the bytes cannot be discarded', () => {
+  const table = makeTable()
+  model.admitAppend(table, 0, 1, BLOCK)
+  expect(model.undoWrite(table, 0, () => -model.EIO)).toBe(false)
+  expect(zoneText(table, 1)).toBe('implicit-open 8')
+  expect(model.undoWrite(table, 0, () => 0)).toBe(false)
+})
+
 test('a table is refused by who wants another one', () => {
   const { words, geometry } = make(2, 8)
   const attach = (options: object, queues: number, depth: number) => () =>

@@ -86,6 +86,7 @@ const OPERATIONS: Record<string, (table: Table, zone: number, wp: number) => num
   'append more than the limit': (t, z) => model.admitAppend(t, 1, z, CAPACITY + BLOCK),
   'read one block at wp': (t, z, wp) => model.admitRead(t, z, wp, BLOCK),
   'read out of the zone': (t, z) => model.admitRead(t, z, 64 - BLOCK, 2 * BLOCK),
+  'discard one block': (t, z) => model.admitDiscard(t, z, 0, BLOCK),
   open: (t, z) => model.openZone(t, z),
   close: (t, z) => model.closeZone(t, z),
   finish: (t, z) => model.finishZone(t, z),
