@@ -178,9 +178,12 @@ async function change(
   const zoneSectors = device.zoneSize / SECTOR_BYTES
   for (const range of ranges) {
     if (verb === 'offline') {
-      await client.request('zone.offline', { id, ...range })
-      // The kernel does not know yet: a zone report tells it.
-      await client.refreshKernelZones(device.path, range.first * zoneSectors, range.count)
+      try {
+        await client.request('zone.offline', { id, ...range })
+      } finally {
+        // The kernel does not know yet: a zone report tells it, also of those before one that was refused.
+        await client.refreshKernelZones(device.path, range.first * zoneSectors, range.count)
+      }
     } else {
       const startSector = range.first * zoneSectors
       await client.zoneCommand(device.path, verb, startSector, range.count * zoneSectors)
@@ -198,27 +201,12 @@ async function change(
   printResult(io, options.json === true, value, text)
 }
 
-const COMMAND_HELP: Readonly<Record<ZoneVerb, { summary: string; examples: string[] }>> = {
-  open: {
-    summary: 'open zones explicitly: they stay open until closed, finished or reset',
-    examples: ['zslab zone open 0 3', 'zslab zone open 0 3 2'],
-  },
-  close: {
-    summary: 'close open zones: they no longer count as open, but stay active',
-    examples: ['zslab zone close 0 3', 'zslab zone close 0 --all'],
-  },
-  finish: {
-    summary: 'make zones full, without writing what is left of them',
-    examples: ['zslab zone finish 0 3', 'zslab zone finish 0 --all'],
-  },
-  reset: {
-    summary: 'make zones empty: what is in them is gone',
-    examples: ['zslab zone reset 0 3 4', 'zslab zone reset 0 --all'],
-  },
-  offline: {
-    summary: 'take zones offline for ever, as a failing drive does: all I/O to them fails',
-    examples: ['zslab zone offline 0 5', 'zslab zone offline 0 --all'],
-  },
+const SUMMARIES: Readonly<Record<ZoneVerb, string>> = {
+  open: 'open zones explicitly: they stay open until closed, finished or reset',
+  close: 'close open zones: they no longer count as open, but stay active',
+  finish: 'make zones full, without writing what is left of them',
+  reset: 'make zones empty: what is in them is gone',
+  offline: 'take zones offline for ever, as a failing drive does: all I/O to them fails',
 }
 
 export function registerZone(command: Command, io: Io): void {
@@ -235,16 +223,15 @@ export function registerZone(command: Command, io: Io): void {
     'zslab zone report 0 --condition full --count 5',
     "zslab zone report 0 --json | jq '.zones[] | select(.fill > 0.5) | .zone'",
   ])
-  for (const verb of Object.keys(COMMAND_HELP) as ZoneVerb[]) {
-    const { summary: description, examples } = COMMAND_HELP[verb]
+  for (const verb of Object.keys(SUMMARIES) as ZoneVerb[]) {
     const changing = command
       .command(verb)
       .argument('<DEV>', 'number or path')
       .argument('[FIRST]', 'number of the first zone')
       .argument('[COUNT]', 'how many zones (default: 1)')
       .option('--all', `all zones that are ${SELECT_ALL[verb].join(', ')}`)
-      .description(description)
+      .description(SUMMARIES[verb])
       .action((dev, first, count, options) => change(io, verb, { dev, first, count }, options))
-    finishVerb(changing, examples)
+    finishVerb(changing, [`zslab zone ${verb} 0 3 2`, `zslab zone ${verb} 0 --all`])
   }
 }

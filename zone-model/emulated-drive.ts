@@ -73,6 +73,7 @@ export class EmulatedDrive implements ZonedDevice {
   }
 
   async append(zone: number, source: Uint8Array): Promise<number> {
+    this.checkZone('append', zone)
     const { count } = this.locate('append', this.startOf(zone), source)
     const offset = this.check('append', zone, admitAppend(this.table, SLOT, zone, count))
     const sector = this.startOf(zone) + offset
@@ -81,22 +82,22 @@ export class EmulatedDrive implements ZonedDevice {
   }
 
   async open(zone: number): Promise<void> {
-    this.checkUsable('open')
+    this.checkZone('open', zone)
     this.check('open', zone, transitions.openZone(this.table, zone))
   }
 
   async close(zone: number): Promise<void> {
-    this.checkUsable('close')
+    this.checkZone('close', zone)
     this.check('close', zone, transitions.closeZone(this.table, zone))
   }
 
   async finish(zone: number): Promise<void> {
-    this.checkUsable('finish')
+    this.checkZone('finish', zone)
     this.check('finish', zone, transitions.finishZone(this.table, zone))
   }
 
   async reset(zone: number): Promise<void> {
-    this.checkUsable('reset')
+    this.checkZone('reset', zone)
     this.check('reset', zone, transitions.resetZone(this.table, zone, this.discardZone))
   }
 
@@ -164,6 +165,12 @@ export class EmulatedDrive implements ZonedDevice {
   private checkUsable(operation: string): void {
     if (!this.isDisposed) return
     throw new ZoneIoError({ operation, errno: EINVAL, detail: 'the drive has been disposed of' })
+  }
+
+  /** A number that is none of a zone must not reach the table, which would take half a zone for one. */
+  private checkZone(operation: string, zone: number): void {
+    this.checkUsable(operation)
+    if (!Number.isInteger(zone)) this.check(operation, zone, -STATUS_LBA_OUT_OF_RANGE)
   }
 
   private checkMedia(operation: string, zone: number | undefined, result: number): void {

@@ -152,6 +152,14 @@ function checkZones(zoneCount: number, conventionalCount: number): void {
   }
 }
 
+/** Whole blocks, at least one and at most `max` bytes. */
+function checkBlocks(option: string, bytes: number, block: number, max: number): void {
+  checkInteger(option, bytes, block, max)
+  const below = bytes - (bytes % block)
+  if (below === bytes) return
+  refuse(option, bytes, `it must be a multiple of the block size ${block}; use ${below}`)
+}
+
 function checkSizes(block: number, size: number, capacity: number, append: number): void {
   if (block !== 512 && block !== 4096) {
     refuse('blockSizeBytes', block, 'it must be 512 or 4096')
@@ -165,24 +173,8 @@ function checkSizes(block: number, size: number, capacity: number, append: numbe
       `Linux takes only powers of two; use ${power} or ${power * 2}, and zoneCapacityBytes for a smaller writable part`,
     )
   }
-  checkInteger('zoneCapacityBytes', capacity, block, size)
-  if (capacity % block !== 0) {
-    const below = capacity - (capacity % block)
-    refuse(
-      'zoneCapacityBytes',
-      capacity,
-      `it must be a multiple of the block size ${block}; use ${below}`,
-    )
-  }
-  checkInteger('maxAppendBytes', append, block, capacity)
-  if (append % block !== 0) {
-    const below = append - (append % block)
-    refuse(
-      'maxAppendBytes',
-      append,
-      `it must be a multiple of the block size ${block}; use ${below}`,
-    )
-  }
+  checkBlocks('zoneCapacityBytes', capacity, block, size)
+  checkBlocks('maxAppendBytes', append, block, capacity)
 }
 
 function checkLimits(maxOpen: number, maxActive: number): void {

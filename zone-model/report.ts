@@ -85,7 +85,7 @@ export function fillReport(
   const room = Math.min(zoneCount, Math.floor(out.byteLength / BLK_ZONE_BYTES))
   const size = table.zoneSizeSectors
   let written = 0
-  for (let zone = firstZone; zone < table.zoneCount && written < room; zone++) {
+  for (let zone = Math.max(0, firstZone); zone < table.zoneCount && written < room; zone++) {
     const word = table.load(zone)
     if (condition !== undefined && conditionOf(word) !== condition) continue
     const isConventional = zone < table.conventionalCount
@@ -104,7 +104,7 @@ export function fillReport(
 
 /** The same as plain objects. */
 export function reportZones(table: ZoneTable, options: ReportOptions = {}): ZoneDescriptor[] {
-  const firstZone = options.firstZone ?? 0
+  const firstZone = Math.max(0, options.firstZone ?? 0)
   const most = options.zoneCount ?? table.zoneCount
   const size = table.zoneSizeSectors
   const zones: ZoneDescriptor[] = []

@@ -231,9 +231,9 @@ export function resetZone(table: ZoneTable, zone: number, discard: DiscardZone):
     table.publish(zone, word)
     return -statusOfMediaErrno(discarded)
   }
+  table.log.dropZone(zone)
   // Who has the lock waits for no zone for long (ZoneTable.take), so this cannot wait in a circle.
   table.lock()
-  table.log.dropZone(zone)
   changeCondition(table, conditionOf(word), BLK_ZONE_COND_EMPTY)
   table.countReset(zone, wpOf(word))
   table.publish(zone, packWord(BLK_ZONE_COND_EMPTY, 0))

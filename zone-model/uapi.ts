@@ -2,7 +2,7 @@
  * The kernel's numbers, under the kernel's names, so that a search for one finds both sides.
  *
  * Sources: include/uapi/linux/blkzoned.h (zone types and conditions, struct blk_zone), include/uapi/linux/ublk_cmd.h
- * (operations and flags of a ublk request), asm-generic/errno*.h. Node knows only some of these errno values
+ * (operations of a ublk request), asm-generic/errno*.h. Node knows only some of these errno values
  * (`os.constants.errno.ETOOMANYREFS` is undefined), and the model must not depend on the platform it runs on.
  */
 
@@ -15,7 +15,6 @@ export const BLK_ZONE_BYTES = 64
 
 export const BLK_ZONE_TYPE_CONVENTIONAL = 0x1
 export const BLK_ZONE_TYPE_SEQWRITE_REQ = 0x2
-export const BLK_ZONE_TYPE_SEQWRITE_PREF = 0x3
 
 export const BLK_ZONE_COND_NOT_WP = 0x0
 export const BLK_ZONE_COND_EMPTY = 0x1
@@ -33,7 +32,6 @@ export const UBLK_IO_OP_READ = 0
 export const UBLK_IO_OP_WRITE = 1
 export const UBLK_IO_OP_FLUSH = 2
 export const UBLK_IO_OP_DISCARD = 3
-export const UBLK_IO_OP_WRITE_SAME = 4
 export const UBLK_IO_OP_WRITE_ZEROES = 5
 export const UBLK_IO_OP_ZONE_OPEN = 10
 export const UBLK_IO_OP_ZONE_CLOSE = 11
@@ -42,17 +40,6 @@ export const UBLK_IO_OP_ZONE_APPEND = 13
 export const UBLK_IO_OP_ZONE_RESET_ALL = 14
 export const UBLK_IO_OP_ZONE_RESET = 15
 export const UBLK_IO_OP_REPORT_ZONES = 18
-
-export const UBLK_IO_F_FAILFAST_DEV = 1 << 8
-export const UBLK_IO_F_FAILFAST_TRANSPORT = 1 << 9
-export const UBLK_IO_F_FAILFAST_DRIVER = 1 << 10
-export const UBLK_IO_F_META = 1 << 11
-export const UBLK_IO_F_FUA = 1 << 13
-export const UBLK_IO_F_NOUNMAP = 1 << 15
-export const UBLK_IO_F_SWAP = 1 << 16
-export const UBLK_IO_F_NEED_REG_BUF = 1 << 17
-export const UBLK_IO_F_INTEGRITY = 1 << 18
-export const UBLK_IO_F_SHMEM_ZC = 1 << 19
 
 export const EPERM = 1
 export const ENOENT = 2

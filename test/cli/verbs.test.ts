@@ -165,6 +165,15 @@ describe('zone', () => {
     expect(askedFor('zone.offline')).toEqual({ id: 0, first: 6, count: 1 })
   })
 
+  it('tells the kernel of zones that went offline before one that was refused', async () => {
+    daemon.answers['zone.offline'] = () => {
+      throw new Refuse('DAEMON_ERR_ZONE', 'zone 7 cannot go offline')
+    }
+    const { code, err, ioctls } = await zslab(['zone', 'offline', '0', '6', '2'])
+    expect({ code, ioctls }).toEqual({ code: 1, ioctls: ['/dev/ublkb0 report 49152 2'] })
+    expect(err).toContain('zone 7 cannot go offline')
+  })
+
   // One zone of each condition: 0 conventional, 1 empty, 2 implicit, 3 explicit, 4 closed, 5 full, 6 read-only, 7 offline.
   it.each([
     ['open', ['/dev/ublkb0 open 32768+8192']],

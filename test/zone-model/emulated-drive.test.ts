@@ -109,8 +109,13 @@ test('refuses what lies outside, or is not whole blocks', async () => {
     drive.append(4, block),
     drive.open(4),
     drive.reset(-1),
+    drive.open(1.5),
+    drive.append(1.0625, block),
+    drive.finish(Number.NaN),
   ]
   for (const attempt of attempts) expect((await failure(attempt)).errno).toBe(EINVAL)
+  const [first] = await drive.report({ firstZone: -3, zoneCount: 1 })
+  expect(first!.zone).toBe(0)
   // Out of one zone into the next.
   expect((await failure(drive.read(START - 8, new Uint8Array(8192)))).code).toBe('EIO')
 })
