@@ -7,34 +7,9 @@ import { addon, type NativeOutcome, type NativeQueue } from './addon.js'
 import { UblkError } from './errors.js'
 import type { NativeMedia } from './media.js'
 
-export interface Queue {
+/** What the addon opens (addon.ts has its members), and how many tags it has. */
+export interface Queue extends NativeQueue {
   readonly depth: number
-  /** The kernel's ublksrv_io_desc array: 6 words a tag. Mapped read-only: a store faults. */
-  readonly descriptors: Uint32Array
-  /** What the last turn delivered; TAG_FAILED is set for a WRITE that failed and waits for its COMMIT. */
-  readonly tags: Uint16Array
-  /** COMMAND_WORDS for each entry. Native writes results back to word 2. */
-  readonly commands: Int32Array
-  /** Bytes that supply() sends; maxIoBytes long. */
-  readonly stage: Uint8Array
-  /**
-   * The eventfd that ends the wait: kick(), registerKick(). The caller's, not closed by close() (a kick may cross with it):
-   * unregisterKick() closes it, or closeFd().
-   */
-  readonly kickFd: number
-  /**
-   * Execute and commit the first `count` commands, wait for requests, and return how many entries of `tags` are valid.
-   * Takes `count | parity << PARITY_SHIFT`: the parity says which mark a turn with an append in it sets.
-   * 0: kicked. -ENODEV: the device has stopped and every tag has come back. -EFAULT: a command broke the contract.
-   * -EIO: the kernel refused a fetch or commit (see failure()). Other: the ring's error.
-   */
-  commitAndFetch(countAndParity: number): number
-  /** Send stage[0..bytes) to the buffer of a delivered request, now. Returns the bytes taken or -errno. */
-  supply(tag: number, bytes: number): number
-  /** After -EIO: the tag that the kernel refused and what it said (-errno). */
-  failure(): { tag: number; result: number } | null
-  /** Close ring and mappings (the descriptors are detached). The char device stays open: it is the caller's. Idempotent. */
-  close(): void
 }
 
 export interface QueueOptions {
