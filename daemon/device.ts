@@ -71,6 +71,12 @@ function flagsOf(options: DeviceOptions): number {
   return options.recovery ? base | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE : base
 }
 
+/**
+ * Memory of reset zones that a device keeps for its next writes. A page that has memory is written by the kernel at once; else
+ * it is copied twice, and cleared first. Given back when memory runs out.
+ */
+const SPARE_BYTES = 64 * 1024 * 1024
+
 export class Device {
   readonly path: string
   readonly #host: DeviceHost
@@ -192,6 +198,7 @@ export class Device {
       directory,
       bytes: this.geometry.totalBytes,
       sameFill: options.sameFill,
+      spareBytes: SPARE_BYTES,
       create,
     })
   }
@@ -237,6 +244,7 @@ export class Device {
       depth,
       maxIoBytes,
       sameFill: options.sameFill,
+      spareBytes: SPARE_BYTES,
     }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })

@@ -119,7 +119,7 @@ export class Planner {
     this.#failedResult = new Int32Array(depth)
     this.#media = media
     const zoneBytes = geometry.zoneSizeSectors * 512
-    this.#discardZone = zone => media.discard(zone * zoneBytes, zoneBytes)
+    this.#discardZone = zone => media.recycle(zone * zoneBytes, zoneBytes)
   }
 
   /**

@@ -23,6 +23,7 @@ export interface WorkerTask {
   depth: number
   maxIoBytes: number
   sameFill: boolean
+  spareBytes: number
 }
 
 function run(task: WorkerTask): void {
@@ -34,6 +35,7 @@ function run(task: WorkerTask): void {
     directory: task.directory,
     bytes: geometry.totalBytes,
     sameFill: task.sameFill,
+    spareBytes: task.spareBytes,
     create: false,
   })
   hardenThread()

@@ -21,8 +21,9 @@ export interface NativeMediaHandle {
   read(offsetBytes: number, target: Uint8Array): number
   write(offsetBytes: number, source: Uint8Array): number
   discard(offsetBytes: number, lengthBytes: number): number
+  recycle(offsetBytes: number, lengthBytes: number): number
   flush(): number
-  stats(): { rawPages: number; fillPages: number; memoryBytes: number }
+  stats(): { rawPages: number; fillPages: number; sparePages: number; memoryBytes: number }
   close(): void
 }
 
@@ -70,6 +71,7 @@ export interface Addon {
     directory: string | null,
     bytes: number,
     sameFill: boolean,
+    spareBytes: number,
     create: boolean,
   ): NativeMediaHandle | NativeOutcome
   openQueue(

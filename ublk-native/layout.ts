@@ -24,6 +24,8 @@ export const PARITY_SHIFT = 16
 export const PAGE_HOLE = 0
 export const PAGE_FILL = 1
 export const PAGE_RAW = 2
+export const PAGE_SPARE = 3
+export const PAGE_CLAIMED = 4
 export const PAGE_BYTES = 4096
 
 export const UBLK_F_SUPPORT_ZERO_COPY = 1 << 0
@@ -111,6 +113,8 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   PAGE_HOLE,
   PAGE_FILL,
   PAGE_RAW,
+  PAGE_SPARE,
+  PAGE_CLAIMED,
   PAGE_BYTES,
   UBLK_MAX_QUEUE_DEPTH,
   DEV_INFO_BYTES,

@@ -14,7 +14,9 @@ export interface MediaStats {
   rawPages: number
   /** Pages that are one repeated word. */
   fillPages: number
-  /** Bytes of memory that the raw pages take. */
+  /** Pages that read as zeros and whose memory is kept for the next write: see MediaOptions.spareBytes. */
+  sparePages: number
+  /** Bytes of memory that raw and spare pages take. */
   memoryBytes: number
 }
 
@@ -27,6 +29,8 @@ export interface NativeMedia {
   write(offsetBytes: number, source: Uint8Array): number
   /** Make a range zeros and give its memory back. Returns 0 or -errno. */
   discard(offsetBytes: number, lengthBytes: number): number
+  /** As discard, but up to `spareBytes` of memory stay with their pages: the kernel copies the next writes straight in. */
+  recycle(offsetBytes: number, lengthBytes: number): number
   /** Make what was stored durable, where the files are on a disk. Returns 0 or -errno. */
   flush(): number
   stats(): MediaStats
@@ -40,6 +44,11 @@ export interface MediaOptions {
   bytes: number
   /** Look for same-fill pages in what is written. */
   sameFill: boolean
+  /**
+   * How much memory recycle() may keep, over the whole media (default 0). It is given back when memory runs out: a write
+   * gets -ENOSPC only when there is none left.
+   */
+  spareBytes?: number
   /** Make both files (what was there is lost), or open those that are there. */
   create: boolean
 }
@@ -49,8 +58,8 @@ export interface MediaOptions {
  * ENOSPC, EACCES.
  */
 export function openMedia(options: MediaOptions): NativeMedia {
-  const { directory, bytes, sameFill, create } = options
-  const opened = addon().openMedia(directory, bytes, sameFill, create)
+  const { directory, bytes, sameFill, spareBytes = 0, create } = options
+  const opened = addon().openMedia(directory, bytes, sameFill, spareBytes, create)
   if (isOutcome(opened)) {
     const where = directory ?? 'anonymous memory'
     throw new UblkError('open media', opened.result, `${where}: ${opened.syscall}`)

@@ -118,7 +118,7 @@ export class EmulatedDrive implements ZonedDevice {
   }
 
   private readonly discardZone = (zone: number): number =>
-    this.media.discard(zone * this.geometry.zoneSizeBytes, this.geometry.zoneSizeBytes)
+    this.media.recycle(zone * this.geometry.zoneSizeBytes, this.geometry.zoneSizeBytes)
 
   private readonly discardExtent = (zone: number, offset: number, count: number): number =>
     this.media.discard((this.startOf(zone) + offset) * SECTOR_BYTES, count * SECTOR_BYTES)

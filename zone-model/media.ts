@@ -12,6 +12,8 @@ export interface Media {
   write(offsetBytes: number, source: Uint8Array): number
   /** Throws bytes away: they read as zeros, and what they took is given back where that is possible. */
   discard(offsetBytes: number, lengthBytes: number): number
+  /** As discard, of a range that will soon be written anew, as after a reset: memory may be kept ready for that. */
+  recycle(offsetBytes: number, lengthBytes: number): number
   /** When it returns, what was written is as durable as this media can make it. */
   flush(): number
   /** Nothing may be called afterwards. */

@@ -90,6 +90,10 @@ export class MemoryMedia implements Media {
   }
 
   /** Zeros a part of a chunk, and gives the chunk back when nothing else is in it. */
+  recycle(offsetBytes: number, lengthBytes: number): number {
+    return this.discard(offsetBytes, lengthBytes)
+  }
+
   private discardPart(index: number, within: number, length: number): void {
     const chunk = this.chunks.get(index)
     if (chunk === undefined) return

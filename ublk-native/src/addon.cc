@@ -28,6 +28,8 @@ constexpr Constant LAYOUT[] = {
     SAME(PAGE_HOLE),
     SAME(PAGE_FILL),
     SAME(PAGE_RAW),
+    SAME(PAGE_SPARE),
+    SAME(PAGE_CLAIMED),
     SAME(PAGE_BYTES),
     SAME(UBLK_MAX_QUEUE_DEPTH),
     {"DEV_INFO_BYTES", sizeof(ublksrv_ctrl_dev_info)},

@@ -40,9 +40,12 @@ int32_t Transfer::intoMedia(uint64_t position, uint64_t mediaOffset, uint32_t by
     const size_t part = std::min<size_t>(bytes - done, bounce_.length - within);
     const uint64_t offset = mediaOffset + done;
     int failed;
-    if (!filled_ && media_->allRaw(offset, part)) {
+    if (!filled_ && media_->claim(offset, part)) {
       failed = asFull(readAll(charFd_, media_->raw(offset), part, position + done));
-      if (failed == 0) failed = media_->rescan(offset, part, &filled_);
+      if (failed == 0)
+        failed = media_->land(offset, part, &filled_);
+      else
+        media_->unclaim(offset, part);
     } else {
       failed = readAll(charFd_, bounce_.bytes, part, position + done);
       if (failed == 0) failed = media_->store(offset, bounce_.bytes, part, &filled_);

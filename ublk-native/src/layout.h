@@ -19,6 +19,8 @@ inline constexpr uint32_t PARITY_SHIFT = 16;
 inline constexpr uint8_t PAGE_HOLE = 0;
 inline constexpr uint8_t PAGE_FILL = 1;
 inline constexpr uint8_t PAGE_RAW = 2;
+inline constexpr uint8_t PAGE_SPARE = 3;    // reads as a hole; its memory is kept for the next write
+inline constexpr uint8_t PAGE_CLAIMED = 4;  // a spare page that a thread is filling, or giving back
 inline constexpr uint32_t PAGE_SHIFT = 12;
 inline constexpr uint32_t PAGE_BYTES = 1U << PAGE_SHIFT;
 
@@ -48,10 +50,11 @@ struct PagesHeader {
   int64_t rawPages;
   int64_t fillPages;
   int64_t owner;  // the process that counted the pages last
-  uint64_t reserved[2];
+  int64_t sparePages;  // claimed ones too
+  uint64_t reserved;
 };
 static_assert(sizeof(PagesHeader) == 64);
 inline constexpr uint64_t PAGES_MAGIC = 0x50414d42414c535aULL;  // "ZSLABMAP"
-inline constexpr uint32_t PAGES_VERSION = 1;
+inline constexpr uint32_t PAGES_VERSION = 2;
 
 }  // namespace ublk

@@ -34,12 +34,13 @@ Media::~Media() {
   if (dataFd_ >= 0) ::close(dataFd_);
 }
 
-int Media::open(const std::string* directory, uint64_t bytes, bool sameFill, bool create,
-                std::unique_ptr<Media>& media, std::string& problem) {
+int Media::open(const std::string* directory, uint64_t bytes, bool sameFill, uint64_t spareBytes,
+                bool create, std::unique_ptr<Media>& media, std::string& problem) {
   std::unique_ptr<Media> made(new Media);
   made->bytes_ = bytes;
   made->pages_ = bytes >> PAGE_SHIFT;
   made->sameFill_ = sameFill;
+  made->sparePagesMax_ = static_cast<int64_t>(spareBytes >> PAGE_SHIFT);
   if (bytes == 0 || (bytes & PAGE_MASK) != 0 || bytes > BYTES_MAX) {
     problem = "the size must be a multiple of 4096, and not 0";
     return -EINVAL;
@@ -139,23 +140,19 @@ int Media::checkHeader(std::string& problem) const {
 
 // A process that was killed may have changed a kind and not the counter: the first of the next process counts again.
 int Media::recount() {
-  const off_t begin = sizeof(PagesHeader);
-  const off_t end = begin + static_cast<off_t>(pages_);
   int64_t raw = 0;
   int64_t fill = 0;
-  for (off_t at = begin; at < end;) {
-    at = lseek(pagesFd_, at, SEEK_DATA);
-    if (at < 0 && errno == ENXIO) break;
-    if (at < 0) return -errno;
-    const off_t hole = lseek(pagesFd_, at, SEEK_HOLE);
-    if (hole < 0) return -errno;
-    for (; at < std::min(hole, end); at++) {
-      raw += map_.bytes[at] == PAGE_RAW;
-      fill += map_.bytes[at] == PAGE_FILL;
-    }
-  }
+  int64_t spare = 0;
+  const int failed = forEachKind([&](uint64_t page) {
+    if (kinds_[page] == PAGE_CLAIMED) kinds_[page] = PAGE_SPARE;
+    raw += kinds_[page] == PAGE_RAW;
+    fill += kinds_[page] == PAGE_FILL;
+    spare += kinds_[page] == PAGE_SPARE;
+  });
+  if (failed != 0) return failed;
   header_->rawPages = raw;
   header_->fillPages = fill;
+  header_->sparePages = spare;
   header_->owner = getpid();
   return 0;
 }

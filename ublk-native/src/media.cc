@@ -51,17 +51,26 @@ struct Media::Tally {
   PagesHeader* header;
   int64_t raw = 0;
   int64_t fill = 0;
+  int64_t spare = 0;
 
   explicit Tally(PagesHeader* h) : header(h) {}
   ~Tally() {
     if (raw != 0) __atomic_fetch_add(&header->rawPages, raw, __ATOMIC_RELAXED);
     if (fill != 0) __atomic_fetch_add(&header->fillPages, fill, __ATOMIC_RELAXED);
+    if (spare != 0) __atomic_fetch_add(&header->sparePages, spare, __ATOMIC_RELAXED);
   }
   void count(uint8_t kind, int64_t by) {
     if (kind == PAGE_RAW) raw += by;
     if (kind == PAGE_FILL) fill += by;
+    if (kind == PAGE_SPARE || kind == PAGE_CLAIMED) spare += by;
   }
 };
+
+int Media::allocateMap(uint64_t at) {
+  const uint64_t length = std::min<uint64_t>(PAGE_BYTES, map_.length - at);
+  const int full = allocate(pagesFd_, at, length);
+  return full == -ENOSPC && giveBackSpare() ? allocate(pagesFd_, at, length) : full;
+}
 
 int Media::prepare(uint64_t offset, uint64_t length) {
   if (length == 0) return 0;
@@ -70,7 +79,7 @@ int Media::prepare(uint64_t offset, uint64_t length) {
   for (uint64_t part = first; part <= last; part++) {
     if (kindsReady_[part]) continue;
     const uint64_t at = part * PAGE_BYTES;
-    const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
+    const int full = allocateMap(at);
     if (full != 0) return full;
     kindsReady_[part] = true;
   }
@@ -81,7 +90,7 @@ int Media::prepareWords(uint64_t page) {
   const uint64_t part = page / WORDS_A_MAP_PAGE;
   if (wordsReady_[part]) return 0;
   const uint64_t at = wordsOffset(pages_) + part * PAGE_BYTES;
-  const int full = allocate(pagesFd_, at, std::min<uint64_t>(PAGE_BYTES, map_.length - at));
+  const int full = allocateMap(at);
   wordsReady_[part] = full == 0;
   return full;
 }
@@ -103,16 +112,35 @@ int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
   return 0;
 }
 
+int Media::storeFill(uint64_t page, const uint8_t* source, Tally& tally) {
+  const uint64_t at = page << PAGE_SHIFT;
+  const bool hadMemory = hold(page);
+  const int failed = setFill(page, source, tally);
+  if (failed != 0) unclaim(at, PAGE_BYTES);
+  return failed == 0 && hadMemory ? punch(at, PAGE_BYTES) : failed;
+}
+
 int Media::punch(uint64_t offset, uint64_t length) {
   // A file system without holes keeps the memory; the kinds say what the pages hold.
   return allocate(dataFd_, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
 }
 
+int Media::writeRaw(const uint8_t* source, size_t length, uint64_t offset) {
+  int failed = asFull(writeAll(dataFd_, source, length, offset));
+  if (failed == -ENOSPC && giveBackSpare())
+    failed = asFull(writeAll(dataFd_, source, length, offset));
+  return failed;
+}
+
 int Media::storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
   if (length == 0) return 0;
-  const int failed = writeAll(dataFd_, source, length, offset);
-  if (failed != 0) return asFull(failed);
   const uint64_t end = pageOf(offset + length);
+  for (uint64_t page = pageOf(offset); page < end; page++) hold(page);
+  const int failed = writeRaw(source, length, offset);
+  if (failed != 0) {
+    unclaim(offset, length);
+    return failed;
+  }
   for (uint64_t page = pageOf(offset); page < end; page++) setKind(page, PAGE_RAW, tally);
   return 0;
 }
@@ -122,14 +150,14 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
   const uint64_t page = pageOf(offset);
   const std::lock_guard<std::mutex> turn(partLocks[page % std::size(partLocks)]);
   const uint8_t was = kind(page);
-  if (was == PAGE_RAW) return asFull(writeAll(dataFd_, source, length, offset));
+  if (was == PAGE_RAW) return writeRaw(source, length, offset);
   alignas(64) uint8_t whole[PAGE_BYTES];
   const ScanVariant& best = bestVariant();
   best.fill(whole, PAGE_BYTES, was == PAGE_FILL ? word(page) : 0);
   std::memcpy(whole + (offset & PAGE_MASK), source, length);
   if (!sameFill_ || !best.scan(whole, PAGE_BYTES))
     return storeRaw(page << PAGE_SHIFT, whole, PAGE_BYTES, tally);
-  return setFill(page, whole, tally);
+  return storeFill(page, whole, tally);
 }
 
 int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
@@ -150,10 +178,7 @@ int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* fi
     int failed = storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
     if (failed != 0) return failed;
     if (whole) {
-      const uint64_t page = pageOf(offset + at);
-      const bool wasRaw = kind(page) == PAGE_RAW;
-      failed = setFill(page, source + at, tally);
-      if (wasRaw && failed == 0) failed = punch(page << PAGE_SHIFT, PAGE_BYTES);
+      failed = storeFill(pageOf(offset + at), source + at, tally);
     } else {
       failed = storePart(offset + at, source + at, part, tally);
     }
@@ -164,27 +189,53 @@ int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* fi
   return storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
 }
 
-bool Media::allRaw(uint64_t offset, size_t length) const {
+bool Media::trade(uint64_t page, uint8_t from, uint8_t to) {
+  return __atomic_compare_exchange_n(&kinds_[page], &from, to, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED);
+}
+
+// Whether the page has memory that nobody takes away until its kind is set: claims a spare one, and waits for a thread that
+// is giving it back.
+bool Media::hold(uint64_t page) {
+  for (;;) {
+    const uint8_t is = kind(page);
+    if (is == PAGE_SPARE && trade(page, PAGE_SPARE, PAGE_CLAIMED)) return true;
+    if (is == PAGE_RAW) return true;
+    if (is == PAGE_HOLE || is == PAGE_FILL) return false;
+  }
+}
+
+bool Media::claim(uint64_t offset, size_t length) {
   if (((offset | length) & PAGE_MASK) != 0) return false;
   const uint64_t end = pageOf(offset + length);
-  for (uint64_t page = pageOf(offset); page < end; page++)
-    if (kind(page) != PAGE_RAW) return false;
+  for (uint64_t page = pageOf(offset); page < end; page++) {
+    if (hold(page)) continue;
+    unclaim(offset, (page << PAGE_SHIFT) - offset);
+    return false;
+  }
   return true;
 }
 
-int Media::rescan(uint64_t offset, size_t length, bool* filled) {
+void Media::unclaim(uint64_t offset, size_t length) {
+  const uint64_t end = pageOf(offset + length);
+  for (uint64_t page = pageOf(offset); page < end; page++) trade(page, PAGE_CLAIMED, PAGE_SPARE);
+}
+
+int Media::land(uint64_t offset, size_t length, bool* filled) {
   *filled = false;
-  if (!sameFill_) return 0;
+  int failed = 0;
   Tally tally(header_);
   const ScanVariant& best = bestVariant();
   for (uint64_t at = offset; at < offset + length; at += PAGE_BYTES) {
-    *filled = best.scan(raw(at), PAGE_BYTES);
-    if (!*filled) continue;
     const uint64_t page = pageOf(at);
-    if (setFill(page, raw(at), tally) != 0) continue;  // no memory for the word: the page stays raw, and is right
-    if (const int failed = punch(at, PAGE_BYTES); failed != 0) return failed;
+    *filled = sameFill_ && best.scan(raw(at), PAGE_BYTES);
+    // No memory for the word: the page stays raw, and is right.
+    if (!*filled || setFill(page, raw(at), tally) != 0)
+      setKind(page, PAGE_RAW, tally);
+    else if (const int bad = punch(at, PAGE_BYTES); bad != 0)
+      failed = bad;
   }
-  return 0;
+  return failed;
 }
 
 int Media::load(uint64_t offset, uint8_t* target, size_t length) {
@@ -210,7 +261,8 @@ int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
   static const uint8_t zeros[PAGE_BYTES] = {};
   const uint64_t page = pageOf(offset);
   const uint8_t is = kind(page);
-  if (is == PAGE_HOLE || (is == PAGE_FILL && word(page) == 0)) return 0;
+  const bool stored = is == PAGE_RAW || (is == PAGE_FILL && word(page) != 0);
+  if (!stored) return 0;
   return storePart(offset, zeros, length, tally);
 }
 
@@ -242,9 +294,49 @@ int Media::discard(uint64_t offset, uint64_t length) {
       }
       if (page == endPage) break;
     }
-    if (kind(page) != PAGE_HOLE) setKind(page, PAGE_HOLE, tally);
+    hold(page);  // a thread that gives it back must be done with it
+    setKind(page, PAGE_HOLE, tally);
   }
   return 0;
+}
+
+// Raw pages become spare ones, up to the limit; fills become holes. Returns the first page that is left.
+uint64_t Media::keepSpare(uint64_t page, uint64_t end, Tally& tally) {
+  for (; page < end; page++) {
+    const uint8_t is = kind(page);
+    if (is == PAGE_RAW) {
+      if (sparePages() + tally.spare >= sparePagesMax_) return page;
+      setKind(page, PAGE_SPARE, tally);
+    } else if (is == PAGE_FILL) {
+      setKind(page, PAGE_HOLE, tally);
+    }
+  }
+  return page;
+}
+
+int Media::recycle(uint64_t offset, uint64_t length) {
+  if (sparePagesMax_ == 0 || ((offset | length) & PAGE_MASK) != 0) return discard(offset, length);
+  if (const int full = prepare(offset, length); full != 0) return full;
+  const uint64_t end = pageOf(offset + length);
+  uint64_t rest;
+  {
+    Tally tally(header_);
+    rest = keepSpare(pageOf(offset), end, tally);
+  }
+  return discard(rest << PAGE_SHIFT, (end - rest) << PAGE_SHIFT);
+}
+
+// Memory has run out: whether there was any to give back.
+bool Media::giveBackSpare() {
+  if (sparePages() == 0) return false;
+  Tally tally(header_);
+  bool any = false;
+  forEachKind([&](uint64_t page) {
+    if (!trade(page, PAGE_SPARE, PAGE_CLAIMED)) return;
+    any |= punch(page << PAGE_SHIFT, PAGE_BYTES) == 0;
+    setKind(page, PAGE_HOLE, tally);
+  });
+  return any;
 }
 
 int Media::flush() {
