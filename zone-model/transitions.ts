@@ -1,6 +1,6 @@
 /**
- * Zone management: one function a command, one switch over all eight conditions (ZNS 1.1, Zone Management Send, and the
- * zone state machine; QEMU hw/nvme/ctrl.c nvme_zrm_*).
+ * Zone management: one function a command, one line that says from which conditions it leads where (ZNS 1.1, Zone
+ * Management Send, and the zone state machine; QEMU hw/nvme/ctrl.c nvme_zrm_*).
  *
  * Every function gives 0 or -status. Each takes the transition lock, then the zone; each is idempotent, so none needs a log
  * entry. A reset holds its zone while the bytes are thrown away, but not the lock: however long that takes, it stalls
@@ -30,7 +30,6 @@ import {
   BLK_ZONE_COND_EXP_OPEN,
   BLK_ZONE_COND_FULL,
   BLK_ZONE_COND_IMP_OPEN,
-  BLK_ZONE_COND_NOT_WP,
   BLK_ZONE_COND_OFFLINE,
   BLK_ZONE_COND_READONLY,
   type ZoneCondition,
@@ -45,121 +44,65 @@ import { BUSY, conditionOf, packWord, wpOf } from './zone-word.js'
  */
 export type DiscardZone = (zone: number) => number
 
-/** What a command makes of a zone in a condition: the condition to go to (the same one: nothing to do), or -status. */
-type Rule = (table: ZoneTable, condition: ZoneCondition) => number
+type Conditions = readonly ZoneCondition[]
 
-function openRule(table: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_CLOSED: {
-      const refused = makeRoom(table, condition)
-      return refused < 0 ? refused : BLK_ZONE_COND_EXP_OPEN
-    }
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-      // Open on an explicitly open zone is not an error.
-      return BLK_ZONE_COND_EXP_OPEN
-    case BLK_ZONE_COND_FULL:
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
+/** A command leads from some conditions to one; from all others it is refused with 1BFh. */
+interface Command {
+  readonly to: ZoneCondition
+  /** `to` is among them where the command on such a zone is not an error, and then changes nothing. */
+  readonly from: Conditions
 }
 
-function closeRule(_: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-      // Closed even when nothing has been written: the active resource is kept. null_blk would make it empty.
-      return BLK_ZONE_COND_CLOSED
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_FULL:
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
+const OPEN_OR_CLOSED: Conditions = [
+  BLK_ZONE_COND_IMP_OPEN,
+  BLK_ZONE_COND_EXP_OPEN,
+  BLK_ZONE_COND_CLOSED,
+]
+const WRITTEN_AS_USUAL: Conditions = [BLK_ZONE_COND_EMPTY, ...OPEN_OR_CLOSED, BLK_ZONE_COND_FULL]
+
+const OPEN: Command = {
+  to: BLK_ZONE_COND_EXP_OPEN,
+  from: [BLK_ZONE_COND_EMPTY, ...OPEN_OR_CLOSED],
+}
+/** Closed even when nothing has been written: the active resource is kept. null_blk would make it empty. */
+const CLOSE: Command = { to: BLK_ZONE_COND_CLOSED, from: OPEN_OR_CLOSED }
+const FINISH: Command = { to: BLK_ZONE_COND_FULL, from: WRITTEN_AS_USUAL }
+const RESET: Command = { to: BLK_ZONE_COND_EMPTY, from: WRITTEN_AS_USUAL }
+const OFFLINE: Command = {
+  to: BLK_ZONE_COND_OFFLINE,
+  from: [BLK_ZONE_COND_READONLY, BLK_ZONE_COND_OFFLINE],
+}
+const READ_ONLY: Command = {
+  to: BLK_ZONE_COND_READONLY,
+  from: [...WRITTEN_AS_USUAL, BLK_ZONE_COND_READONLY],
 }
 
-function finishRule(_: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-      return BLK_ZONE_COND_FULL
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
+/** Whether a command may be done to a zone, with room made for it where it needs some: 0, -status, or AGAIN. */
+function admit(table: ZoneTable, { to, from }: Command, condition: ZoneCondition): number {
+  if (!from.includes(condition)) return -STATUS_INVALID_TRANSITION
+  if (to !== BLK_ZONE_COND_EXP_OPEN) return STATUS_SUCCESS
+  const isOpen = condition === BLK_ZONE_COND_IMP_OPEN || condition === BLK_ZONE_COND_EXP_OPEN
+  return isOpen ? STATUS_SUCCESS : makeRoom(table, condition)
 }
 
-function resetRule(_: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-      return BLK_ZONE_COND_EMPTY
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
-}
-
-function offlineRule(_: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_READONLY:
-    case BLK_ZONE_COND_OFFLINE:
-      return BLK_ZONE_COND_OFFLINE
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
-}
-
-function readOnlyRule(_: ZoneTable, condition: ZoneCondition): number {
-  switch (condition) {
-    case BLK_ZONE_COND_EMPTY:
-    case BLK_ZONE_COND_IMP_OPEN:
-    case BLK_ZONE_COND_EXP_OPEN:
-    case BLK_ZONE_COND_CLOSED:
-    case BLK_ZONE_COND_FULL:
-    case BLK_ZONE_COND_READONLY:
-      return BLK_ZONE_COND_READONLY
-    case BLK_ZONE_COND_OFFLINE:
-    case BLK_ZONE_COND_NOT_WP:
-      return -STATUS_INVALID_TRANSITION
-  }
-}
-
-/** Applies a rule: 0, -status, or AGAIN. Under the lock. For all but resets, which have bytes to throw away first. */
-function applyLocked(table: ZoneTable, zone: number, rule: Rule): number {
+/** Does a command: 0, -status, or AGAIN. Under the lock. For all but resets, which have bytes to throw away first. */
+function applyLocked(table: ZoneTable, zone: number, command: Command): number {
   const word = table.take(zone)
   if ((word & BUSY) !== 0) return AGAIN
-  const from = conditionOf(word)
-  const to = rule(table, from)
-  if (to < 0 || to === from) {
+  const { to } = command
+  const condition = conditionOf(word)
+  const result = admit(table, command, condition)
+  if (result !== STATUS_SUCCESS || condition === to) {
     table.publish(zone, word)
-    return to < 0 ? to : STATUS_SUCCESS
+    return result
   }
-  changeCondition(table, from, to as ZoneCondition)
+  changeCondition(table, condition, to)
   let wp = wpOf(word)
   if (to === BLK_ZONE_COND_FULL) {
     table.countFinish(zone, wp)
     wp = table.capacitySectors
   }
-  table.publish(zone, packWord(to as ZoneCondition, wp))
+  table.publish(zone, packWord(to, wp))
   return STATUS_SUCCESS
 }
 
@@ -174,29 +117,29 @@ function locked(table: ZoneTable, command: () => number): number {
   }
 }
 
-function apply(table: ZoneTable, zone: number, rule: Rule): number {
+function apply(table: ZoneTable, zone: number, command: Command): number {
   if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
-  return locked(table, () => applyLocked(table, zone, rule))
+  return locked(table, () => applyLocked(table, zone, command))
 }
 
 /** Explicitly opens a zone: 0, or -1BFh, -1BDh (too many active), -1BEh (too many open), -80h (no such zone). */
 export function openZone(table: ZoneTable, zone: number): number {
-  return apply(table, zone, openRule)
+  return apply(table, zone, OPEN)
 }
 
 /** Closes an open zone: 0, or -1BFh, -80h. A closed one stays so. */
 export function closeZone(table: ZoneTable, zone: number): number {
-  return apply(table, zone, closeRule)
+  return apply(table, zone, CLOSE)
 }
 
 /** Makes a zone full without writing the rest, which reads as zeros: 0, or -1BFh, -80h. Needs no resources. */
 export function finishZone(table: ZoneTable, zone: number): number {
-  return apply(table, zone, finishRule)
+  return apply(table, zone, FINISH)
 }
 
 /** Takes a read-only zone offline, as Zone Management Send does: 0, or -1BFh from any other condition, -80h. */
 export function offlineZone(table: ZoneTable, zone: number): number {
-  return apply(table, zone, offlineRule)
+  return apply(table, zone, OFFLINE)
 }
 
 /**
@@ -204,7 +147,7 @@ export function offlineZone(table: ZoneTable, zone: number): number {
  * it offline. Conventional zones are refused (-1BFh), because Linux refuses a disk that has one with any condition.
  */
 export function readOnlyZone(table: ZoneTable, zone: number): number {
-  return apply(table, zone, readOnlyRule)
+  return apply(table, zone, READ_ONLY)
 }
 
 /**
@@ -219,13 +162,11 @@ export function resetZone(table: ZoneTable, zone: number, discard: DiscardZone):
   const begun = locked(table, () => {
     word = table.take(zone)
     if ((word & BUSY) !== 0) return AGAIN
-    const to = resetRule(table, conditionOf(word))
-    // Reset on an empty zone is not an error.
-    if (to < 0 || to === conditionOf(word)) table.publish(zone, word)
-    return to
+    const result = admit(table, RESET, conditionOf(word))
+    if (result < 0 || conditionOf(word) === RESET.to) table.publish(zone, word)
+    return result
   })
-  if (begun < 0) return begun
-  if (conditionOf(word) === BLK_ZONE_COND_EMPTY) return STATUS_SUCCESS
+  if (begun < 0 || conditionOf(word) === RESET.to) return begun
   const discarded = discard(zone)
   if (discarded < 0) {
     table.publish(zone, word)
@@ -234,15 +175,15 @@ export function resetZone(table: ZoneTable, zone: number, discard: DiscardZone):
   table.log.dropZone(zone)
   // Who has the lock waits for no zone for long (ZoneTable.take), so this cannot wait in a circle.
   table.lock()
-  changeCondition(table, conditionOf(word), BLK_ZONE_COND_EMPTY)
+  changeCondition(table, conditionOf(word), RESET.to)
   table.countReset(zone, wpOf(word))
-  table.publish(zone, packWord(BLK_ZONE_COND_EMPTY, 0))
+  table.publish(zone, packWord(RESET.to, 0))
   table.unlock()
   return STATUS_SUCCESS
 }
 
 /** The zones that a Select All acts on, before it begins: closing one to open another must not open the first again. */
-function zonesIn(table: ZoneTable, conditions: readonly ZoneCondition[]): number[] {
+function zonesIn(table: ZoneTable, conditions: Conditions): number[] {
   const zones: number[] = []
   for (let zone = table.conventionalCount; zone < table.zoneCount; zone++) {
     if (conditions.includes(conditionOf(table.load(zone)))) zones.push(zone)
@@ -250,10 +191,10 @@ function zonesIn(table: ZoneTable, conditions: readonly ZoneCondition[]): number
   return zones
 }
 
-/** Applies a rule to zones in order and stops at the first that does not go. Under the lock. */
-function applyToAll(table: ZoneTable, zones: readonly number[], rule: Rule): number {
+/** Does a command to zones in order and stops at the first that does not go. Under the lock. */
+function applyToAll(table: ZoneTable, zones: readonly number[], command: Command): number {
   for (const zone of zones) {
-    const result = applyLocked(table, zone, rule)
+    const result = applyLocked(table, zone, command)
     if (result !== STATUS_SUCCESS) return result
   }
   return STATUS_SUCCESS
@@ -265,7 +206,7 @@ export function openAll(table: ZoneTable): number {
     const zones = zonesIn(table, [BLK_ZONE_COND_CLOSED])
     // Implicitly open zones can be closed to make room, explicitly open ones cannot.
     const isTooMany = table.maxOpen !== 0 && table.explicitOpen + zones.length > table.maxOpen
-    return isTooMany ? -STATUS_TOO_MANY_OPEN : applyToAll(table, zones, openRule)
+    return isTooMany ? -STATUS_TOO_MANY_OPEN : applyToAll(table, zones, OPEN)
   })
 }
 
@@ -273,19 +214,14 @@ export function openAll(table: ZoneTable): number {
 export function closeAll(table: ZoneTable): number {
   return locked(table, () => {
     const zones = zonesIn(table, [BLK_ZONE_COND_IMP_OPEN, BLK_ZONE_COND_EXP_OPEN])
-    return applyToAll(table, zones, closeRule)
+    return applyToAll(table, zones, CLOSE)
   })
 }
 
 /** Finish, Select All: every open or closed zone; empty ones stay empty. */
 export function finishAll(table: ZoneTable): number {
   return locked(table, () => {
-    const zones = zonesIn(table, [
-      BLK_ZONE_COND_IMP_OPEN,
-      BLK_ZONE_COND_EXP_OPEN,
-      BLK_ZONE_COND_CLOSED,
-    ])
-    return applyToAll(table, zones, finishRule)
+    return applyToAll(table, zonesIn(table, OPEN_OR_CLOSED), FINISH)
   })
 }
 
@@ -294,12 +230,7 @@ export function finishAll(table: ZoneTable): number {
  * zone whose bytes cannot be discarded.
  */
 export function resetAll(table: ZoneTable, discard: DiscardZone): number {
-  const zones = zonesIn(table, [
-    BLK_ZONE_COND_IMP_OPEN,
-    BLK_ZONE_COND_EXP_OPEN,
-    BLK_ZONE_COND_CLOSED,
-    BLK_ZONE_COND_FULL,
-  ])
+  const zones = zonesIn(table, [...OPEN_OR_CLOSED, BLK_ZONE_COND_FULL])
   for (const zone of zones) {
     const result = resetZone(table, zone, discard)
     // Read-only or offline by now: such zones are not selected.
