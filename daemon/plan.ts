@@ -20,6 +20,7 @@ import {
 } from '../ublk-native/index.js'
 import {
   admitAppend,
+  admitDiscard,
   admitRead,
   admitWrite,
   BLK_ZONE_BYTES,
@@ -243,6 +244,8 @@ export class Planner {
   #discard(i: number, tag: number, d: number): void {
     const sectors = this.#descriptors[d + 1]!
     if (!this.#within(d, sectors)) return this.#outOfRange(i, tag)
+    const status = admitDiscard(this.#table, this.#zoneOf(d), this.#offsetOf(d), sectors)
+    if (status < 0) return this.#refuse(i, tag, d, status)
     this.#counters[COUNTER_DISCARDS]! += 1
     this.#transfer(i, COMMAND_DISCARD, tag, this.#startLow(d), this.#startHigh(d), sectors)
   }

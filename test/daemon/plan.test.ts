@@ -17,6 +17,7 @@ import {
   ETOOMANYREFS,
   Geometry,
   MemoryMedia,
+  readOnlyZone,
   UBLK_IO_OP_DISCARD,
   UBLK_IO_OP_FLUSH,
   UBLK_IO_OP_READ,
@@ -118,6 +119,14 @@ describe('data', () => {
     expect(results(run(zeroes, discard)).every(result => result >= 0)).toBe(true)
     const back = run(read(0, 0, 128))[0]!
     expect(back.data.every(byte => byte === 0)).toBe(true)
+  })
+
+  it('a discard of a read-only zone is refused, and its bytes stay', () => {
+    run(write(2, 0, 8, 5))
+    readOnlyZone(state.table, 2)
+    const discard = { op: UBLK_IO_OP_DISCARD, startSector: at(1), sectors: 2 * ZONE_SECTORS }
+    expect(results(run(discard))).toEqual([-EIO])
+    expect(run(read(2, 0, 8))[0]!.data[0]).toBe(5)
   })
 
   it('write zeroes moves the write pointer of a sequential zone', () => {
