@@ -84,7 +84,7 @@ const isKnown = (host, { name }) =>
 
 /** The optional packages of `packages` that apt-get could bring here and now. */
 export function obtainable(packages, host) {
-  if (!host.hasProgram('apt-get') || rootPrefix(host) === undefined) return []
+  if (obstacle(packages, host) !== undefined) return []
   return packages.filter(entry => entry.optional && isKnown(host, entry))
 }
 
@@ -95,15 +95,18 @@ function complaints(text) {
   return [...new Set(telling.length > 0 ? telling : lines)].slice(-10).join('\n')
 }
 
-/** Installs `packages`. Returns undefined when done, else what to tell the user. */
-export function installPackages(packages, host) {
+/** Why `packages` cannot be installed by us, and what to do; undefined when they can. */
+export function obstacle(packages, host) {
   if (!host.hasProgram('apt-get')) {
     return `These are missing, under their Debian names: ${namesOf(packages)}.\nInstall them with this system's package manager, then run this again.`
   }
+  if (rootPrefix(host) !== undefined) return undefined
+  return `These packages are missing: ${namesOf(packages)}. Run this line, then try again:\n\n  ${installLine(packages, host)}\n`
+}
+
+/** Installs `packages`, when there is no obstacle. Returns undefined when done, else what to tell the user. */
+export function installPackages(packages, host) {
   const prefix = rootPrefix(host)
-  if (prefix === undefined) {
-    return `These packages are missing: ${namesOf(packages)}. Run this line, then try again:\n\n  ${installLine(packages, host)}\n`
-  }
   const wanted = () => packages.filter(entry => !entry.optional || isKnown(host, entry))
   const install = entries => {
     const names = entries.map(entry => entry.name)

@@ -52,7 +52,7 @@ async function step(host, what, act) {
 const names = entries => entries.map(entry => entry.name).join(' ')
 
 async function systemPackages(host, mode) {
-  const { missingPackages, installPackages, obtainable } = await import('./packages.mjs')
+  const { missingPackages, installPackages, obstacle, obtainable } = await import('./packages.mjs')
   const missing = missingPackages(mode, host)
   if (missing.length === 0) return
   if (missing.every(entry => entry.optional)) {
@@ -64,6 +64,8 @@ async function systemPackages(host, mode) {
     }
     return
   }
+  const inTheWay = obstacle(missing, host)
+  if (inTheWay !== undefined) throw new SetupError(inTheWay)
   await step(host, `apt-get: installing ${names(missing)}`, () => {
     const problem = installPackages(missing, host)
     if (problem !== undefined) return problem

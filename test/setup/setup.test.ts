@@ -120,6 +120,7 @@ describe('what cannot be done', () => {
     const host = fakeHost({ uid: 1000, sudo: 'password' })
     expect(await run(host)).toBe(1)
     expect(host.stderr).toContain('  sudo apt-get update && sudo apt-get install -y')
+    expect(host.stdout).toBe('')
     expect(npmCalls(host)).toEqual([])
     expect(builds).toBe(0)
   })
