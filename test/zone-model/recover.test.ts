@@ -291,6 +291,22 @@ test('undo discards only what is still its own, while nobody else can have the z
   expect(zoneText(table, 1)).toBe('implicit-open 16')
 })
 
+test('undo looks again once it has the zone', () => {
+  const { words, geometry, attach } = make()
+  const other = attach()
+  model.admitAppend(other, 0, 1, BLOCK)
+  other.lock()
+  const table = new model.ZoneTable(words, geometry, 1, 8, () => {
+    // While this one waits for the lock, the zone is reset and written again.
+    other.unlock()
+    model.resetZone(other, 1, () => 0)
+    model.admitAppend(other, 1, 1, BLOCK)
+  })
+  const discard = () => expect.fail('these bytes are of another write')
+  expect(model.undoWrite(table, 0, discard)).toBe(false)
+  expect(zoneText(table, 1)).toBe('implicit-open 8')
+})
+
 test('undo leaves the write pointer where the bytes cannot be discarded', () => {
   const table = makeTable()
   model.admitAppend(table, 0, 1, BLOCK)
