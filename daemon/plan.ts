@@ -3,7 +3,7 @@
  *
  * Guarantees: exactly one command for each tag of a turn, whatever the request is; nothing is allocated, thrown or awaited.
  * A descriptor is 6 words (op and flags, sectors or zones, start low, start high, unused, unused), in 512-byte sectors;
- * the kernel splits requests at zone borders (chunk_sectors), so a request lies in one zone.
+ * the kernel splits reads, writes and appends at zone borders (chunk_sectors); discards and write-zeroes may reach over.
  */
 
 import {
@@ -25,6 +25,7 @@ import {
   admitWrite,
   BLK_ZONE_BYTES,
   closeZone,
+  type DiscardExtent,
   EINVAL,
   EIO,
   EOPNOTSUPP,
@@ -92,7 +93,7 @@ export class Planner {
   /** Where the last turn put a tag's command, to find what a failed one said. */
   readonly #commandOfTag: Int32Array
   readonly #failedResult: Int32Array
-  readonly #media: Media
+  readonly #discardExtent: DiscardExtent
   readonly #discardZone: (zone: number) => number
 
   constructor(
@@ -118,8 +119,9 @@ export class Planner {
     this.#zoneCount = geometry.zoneCount
     this.#commandOfTag = new Int32Array(depth)
     this.#failedResult = new Int32Array(depth)
-    this.#media = media
     const zoneBytes = geometry.zoneSizeSectors * 512
+    this.#discardExtent = (zone, offset, count) =>
+      media.discard(zone * zoneBytes + offset * 512, count * 512)
     this.#discardZone = zone => media.recycle(zone * zoneBytes, zoneBytes)
   }
 
@@ -127,21 +129,34 @@ export class Planner {
    * Plan the `ready` tags that the last turn delivered, in their order. Returns what commitAndFetch takes: the number of
    * commands, and the parity of the batch that they belong to.
    *
-   * Writes that failed are taken back first: their log entries belong to the last batch, and are lost from the moment the
-   * next one begins (docs/BOUNDARY.md).
+   * Writes that failed are taken back first, the last one first, as the write pointer went: their log entries belong to the
+   * last batch, and are lost from the moment the next one begins (docs/BOUNDARY.md). Then resets, which throw bytes away
+   * here and now: after a write of the same turn, they would do so before its bytes are copied.
    */
   planTurn(ready: number): number {
     const tags = this.#queue.tags
     this.#counters[COUNTER_TURNS]! += 1
-    for (let i = 0; i < ready; i++)
-      if ((tags[i]! & TAG_FAILED) !== 0) this.#takeBack(tags[i]! ^ TAG_FAILED)
+    let hasResets = false
+    for (let i = ready - 1; i >= 0; i--) {
+      const tag = tags[i]!
+      if ((tag & TAG_FAILED) !== 0) this.#takeBack(tag ^ TAG_FAILED)
+      else if (this.#isReset(tag)) hasResets = true
+    }
     const parity = this.#table.beginBatch(this.#queueId)
+    if (hasResets)
+      for (let i = 0; i < ready; i++)
+        if ((tags[i]! & TAG_FAILED) === 0 && this.#isReset(tags[i]!)) this.#plan(i, tags[i]!)
     for (let i = 0; i < ready; i++) {
       const tag = tags[i]!
       if ((tag & TAG_FAILED) !== 0) this.#commitFailed(i, tag ^ TAG_FAILED)
-      else this.#plan(i, tag)
+      else if (!hasResets || !this.#isReset(tag)) this.#plan(i, tag)
     }
     return ready | (parity << PARITY_SHIFT)
+  }
+
+  #isReset(tag: number): boolean {
+    const op = this.#descriptors[tag * DESCRIPTOR_WORDS]! & OP_MASK
+    return op === UBLK_IO_OP_ZONE_RESET || op === UBLK_IO_OP_ZONE_RESET_ALL
   }
 
   #plan(i: number, tag: number): void {
@@ -216,10 +231,6 @@ export class Planner {
     this.#commands[c + 7] = high
   }
 
-  /**
-   * Sequential zones hold zeros past their write pointer already (a reset discards), so there nothing is written: the write
-   * pointer moves, that is all.
-   */
   #writeZeroes(i: number, tag: number, d: number): void {
     const sectors = this.#descriptors[d + 1]!
     if (!this.#within(d, sectors)) return this.#outOfRange(i, tag)
@@ -236,7 +247,6 @@ export class Planner {
     if (status < 0) return this.#refuse(i, tag, d, status)
     this.#counters[COUNTER_WRITES]! += 1
     this.#counters[COUNTER_WRITE_BYTES]! += sectors * 512
-    if (zone >= this.#conventionalCount) return this.#command(i, COMMAND_COMMIT, tag, 0, 0)
     this.#transfer(i, COMMAND_DISCARD, tag, this.#startLow(d), this.#startHigh(d), sectors)
   }
 
@@ -308,12 +318,9 @@ export class Planner {
   #takeBack(tag: number): void {
     const d = tag * DESCRIPTOR_WORDS
     const c = this.#commandOfTag[tag]! * COMMAND_WORDS
-    const commands = this.#commands
-    this.#failedResult[tag] = commands[c + 2]!
-    const mediaOffset = (commands[c + 5]! >>> 0) * 0x100000000 + (commands[c + 4]! >>> 0)
+    this.#failedResult[tag] = this.#commands[c + 2]!
     if (this.#zoneOf(d) < this.#conventionalCount) return
-    this.#media.discard(mediaOffset, commands[c + 3]!)
-    undoWrite(this.#table, this.#firstSlot + tag)
+    undoWrite(this.#table, this.#firstSlot + tag, this.#discardExtent)
   }
 
   #commitFailed(i: number, tag: number): void {

@@ -5,6 +5,7 @@ import { Planner } from '../../daemon/plan.js'
 import { serve } from '../../daemon/serve.js'
 import { SharedState } from '../../daemon/shared-state.js'
 import {
+  admitAppend,
   BLK_ZONE_BYTES,
   BLK_ZONE_COND_EXP_OPEN,
   BLK_ZONE_COND_FULL,
@@ -18,6 +19,7 @@ import {
   Geometry,
   MemoryMedia,
   readOnlyZone,
+  resetZone,
   UBLK_IO_OP_DISCARD,
   UBLK_IO_OP_FLUSH,
   UBLK_IO_OP_READ,
@@ -53,11 +55,12 @@ beforeEach(() => {
   const buffer = new SharedArrayBuffer(SharedState.bytesNeeded(geometry, 1, DEPTH))
   SharedState.format(buffer, geometry, 1, DEPTH)
   state = new SharedState(buffer, geometry, 1, DEPTH)
-  const media = new MemoryMedia(geometry.totalBytes)
+  media = new MemoryMedia(geometry.totalBytes)
   queue = new FakeQueue(DEPTH, media)
   planner = new Planner(queue, state, geometry, media, 0, DEPTH)
 })
 let planner: Planner
+let media: MemoryMedia
 
 /** Serve until all requests are answered; their completions in order. */
 function run(...requests: FakeRequest[]): Completion[] {
@@ -220,6 +223,43 @@ describe('failures', () => {
     expect(conditionOf(state.table.load(1))).toBe(BLK_ZONE_COND_IMP_OPEN)
     expect(results(run(write(1, CAPACITY_SECTORS - 8, 8)))).toEqual([4096])
     expect(conditionOf(state.table.load(1))).toBe(BLK_ZONE_COND_FULL)
+  })
+
+  it('two appends whose copies failed are both taken back', () => {
+    const append = { op: UBLK_IO_OP_ZONE_APPEND, startSector: at(3), sectors: 8 }
+    queue.failNextWrites = 2
+    expect(results(run({ ...append, payload: payload(8, 1) }, append))).toEqual([-EIO, -EIO])
+    expect(wpOf(state.table.load(3))).toBe(0)
+  })
+
+  it('a failed write never throws away what another has been told is there', () => {
+    const append = (byte: number): FakeRequest => ({
+      op: UBLK_IO_OP_ZONE_APPEND,
+      startSector: at(3),
+      sectors: 8,
+      payload: payload(8, byte),
+    })
+    queue.failNextWrites = 1
+    queue.batchMax = 1
+    queue.submit(append(1))
+    planner.planTurn(queue.commitAndFetch(0))
+    // Between the admission and the failed copy, another queue resets the zone, and writes it anew.
+    resetZone(state.table, 3, () => 0)
+    media.write(at(3) * 512, payload(8, 2))
+    expect(admitAppend(state.table, 1, 3, 8)).toBe(0)
+    planner.planTurn(queue.commitAndFetch(1))
+    const back = new Uint8Array(8 * 512)
+    media.read(at(3) * 512, back)
+    expect(back.every(byte => byte === 2)).toBe(true)
+  })
+
+  it('a reset of the same turn comes before a write', () => {
+    run(write(2, 0, 8, 1))
+    const reset = command(UBLK_IO_OP_ZONE_RESET, 2)
+    const zeroes = { op: UBLK_IO_OP_WRITE_ZEROES, startSector: at(2), sectors: 8 }
+    expect(results(run(write(2, 8, 8, 2), reset))).toEqual([-EIO, 0])
+    expect(results(run(zeroes))[0]).toBeGreaterThanOrEqual(0)
+    expect(run(read(2, 0, 16))[0]!.data.every(byte => byte === 0)).toBe(true)
   })
 
   it('every tag is committed exactly once, whatever comes', () => {
