@@ -146,7 +146,8 @@ function explainVm(checks: readonly Check[]): string {
   const reasons = missing.map(({ name, detail }) => `  ${name}: ${detail}`)
   return `No ublk device can be made on this machine as it is:
 ${reasons.join('\n')}
-\`${commandName()} doctor\` says how to mend it. Until then, the same in a throwaway VM that has ublk:
+\`${commandName()} doctor\` says how to mend it. Until then, the same in a throwaway VM that has ublk.
+The first time its kernel is downloaded, about 100 MiB; without KVM its start takes up to a minute.
 
 `
 }
