@@ -8,7 +8,7 @@
  * all went well.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
@@ -99,15 +99,21 @@ async function serveUntil(io: Io, options: StartOptions, end: Promise<unknown>):
   if (options.json !== true) io.out('\ndevice deleted, nothing left behind\n')
 }
 
+/** The user's shell; a guest is told of it. Without one, bash where there is one: plain sh has no line editing. */
+function shellProgram(): string {
+  const own = process.env['SHELL']
+  if (own !== undefined && own !== '' && existsSync(own)) return own
+  return existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh'
+}
+
 /** A shell with `zslab` in its PATH. Its exit code does not matter: it is that of the last thing somebody typed. */
 function runShell(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'zslab-bin-'))
   const shim = `#!/bin/sh\nexec '${process.execPath}' '${scriptPath()}' "$@"\n`
   writeFileSync(join(folder, 'zslab'), shim, { mode: 0o755 })
-  const shell = process.env['SHELL'] ?? '/bin/sh'
   const env = { ...process.env, PATH: `${folder}:${process.env['PATH'] ?? ''}` }
   return new Promise((resolve, reject) => {
-    const child = spawn(shell, [], { stdio: 'inherit', env })
+    const child = spawn(shellProgram(), [], { stdio: 'inherit', env })
     // Ctrl-C is for what runs in the shell.
     const ignore = (): void => {}
     process.on('SIGINT', ignore)
@@ -165,7 +171,7 @@ async function inVm(io: Io, options: StartOptions, checks: readonly Check[]): Pr
   const { code } = await vm.runInVm({
     command,
     cwd: packageRoot(),
-    ...(mode === '--shell' ? { interactive: true } : {}),
+    ...(mode === '--shell' ? { interactive: true, env: { SHELL: shellProgram() } } : {}),
     ...(json ? { stdout: kept.stream } : {}),
   })
   if (json) io.out(kept.text())
