@@ -37,7 +37,7 @@ function httpProxy(): string {
   return aptProxy
 }
 
-function request(address: string): Promise<http.IncomingMessage> {
+function request(address: string, stallMs: number): Promise<http.IncomingMessage> {
   const url = new URL(address)
   const proxy = url.protocol === 'http:' ? httpProxy() : ''
   const headers = { 'user-agent': 'zns-slab', ...(proxy === '' ? {} : { host: url.host }) }
@@ -46,15 +46,15 @@ function request(address: string): Promise<http.IncomingMessage> {
     const path = proxy === '' ? `${url.pathname}${url.search}` : address
     const get = url.protocol === 'https:' ? https.get : http.get
     const sent = get({ hostname: via.hostname, port: via.port, path, headers }, resolve)
-    sent.setTimeout(STALL_MS, () => sent.destroy(new Error(`no data for ${STALL_MS / 1000} s`)))
+    sent.setTimeout(stallMs, () => sent.destroy(new Error(`no data for ${stallMs / 1000} s`)))
     sent.on('error', reject)
   })
 }
 
-async function open(address: string): Promise<http.IncomingMessage> {
+async function open(address: string, stallMs: number): Promise<http.IncomingMessage> {
   let current = address
   for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
-    const response = await request(current).catch((error: Error) => {
+    const response = await request(current, stallMs).catch((error: Error) => {
       throw new VmError(
         'ERR_VM_DOWNLOAD',
         `Cannot reach ${current} (${error.message || String(error)}). The VM's kernel is downloaded once and then used ` +
@@ -77,11 +77,24 @@ async function open(address: string): Promise<http.IncomingMessage> {
   throw new VmError('ERR_VM_DOWNLOAD', `${address}: more than ${REDIRECTS_MAX} redirects.`)
 }
 
-/** The bytes at `address`. Throws VmError ERR_VM_DOWNLOAD. */
-export async function downloadBytes(address: string): Promise<Buffer> {
+/** For a transfer that began and did not end: the server stalled, or hung up. */
+function brokeOff(address: string): (error: Error) => never {
+  return error => {
+    throw new VmError('ERR_VM_DOWNLOAD', `${address} broke off (${error.message}). Try again.`, {
+      cause: error,
+    })
+  }
+}
+
+async function collect(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of await open(address)) chunks.push(chunk as Buffer)
+  for await (const chunk of response) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
+}
+
+/** The bytes at `address`. Throws VmError ERR_VM_DOWNLOAD when it cannot be had, or no data comes for `stallMs`. */
+export async function downloadBytes(address: string, stallMs = STALL_MS): Promise<Buffer> {
+  return await collect(await open(address, stallMs)).catch(brokeOff(address))
 }
 
 /** Writes what is at `address` to `path`. Throws VmError ERR_VM_DOWNLOAD, and ERR_VM_CHECKSUM when it is not `sha256`. */
@@ -91,7 +104,7 @@ export async function downloadFile(
   sha256: string,
   progress: Progress,
 ): Promise<void> {
-  const response = await open(address)
+  const response = await open(address, STALL_MS)
   const total = Number(response.headers['content-length'] ?? 0)
   const hash = createHash('sha256')
   let received = 0
@@ -100,11 +113,7 @@ export async function downloadFile(
     received += chunk.length
     progress(received, total)
   })
-  await pipeline(response, createWriteStream(path)).catch((error: Error) => {
-    throw new VmError('ERR_VM_DOWNLOAD', `${address} broke off (${error.message}). Try again.`, {
-      cause: error,
-    })
-  })
+  await pipeline(response, createWriteStream(path)).catch(brokeOff(address))
   const found = hash.digest('hex')
   if (found !== sha256) {
     throw new VmError(
