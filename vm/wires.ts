@@ -137,12 +137,20 @@ export async function openWires(
   await wire('in', socket => {
     if (plan.hasStdin && !plan.interactive) undo.push(lendInput(socket))
   })
-  if (plan.interactive) await wire('tty', socket => undo.push(lendTerminal(socket)))
+  let isOpen = true
+  const lend = (socket: Socket): void => {
+    // Until the guest listens the terminal is ours: Ctrl-C then ends a boot that somebody is tired of.
+    void up.promise.then(() => {
+      if (isOpen) undo.push(lendTerminal(socket))
+    })
+  }
+  if (plan.interactive) await wire('tty', lend)
   const outputs = plan.interactive ? [] : [out.promise, err.promise]
   return {
     up: up.promise,
     finished: Promise.all([code.promise, ...outputs]).then(([value]) => value),
     close: async () => {
+      isOpen = false
       for (const action of undo) action()
       for (const socket of sockets) socket.destroy()
       for (const server of servers) server.close()
