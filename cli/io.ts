@@ -17,6 +17,8 @@ export interface Io {
   err(text: string): void
   /** Whether somebody sits before it: stdout is a terminal. */
   readonly outIsTerminal: boolean
+  /** Lines of the terminal; absent or infinite where there is none. */
+  readonly rows?: number
   /** Whether somebody can type: stdin and stdout are terminals. */
   readonly interactive: boolean
   /** Milliseconds of a clock that never goes back. */
@@ -69,6 +71,9 @@ export function processIo(): Io {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
     outIsTerminal: process.stdout.isTTY === true,
+    get rows() {
+      return process.stdout.rows ?? Number.POSITIVE_INFINITY
+    },
     interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
     nowMs: () => performance.now(),
     wait,

@@ -21,6 +21,8 @@ import {
 
 const WATCH_MS = 1000
 const BUSY_ZONES = 10
+/** Lines of a screen that are not busy zones: what is drawn over must not scroll. */
+const OTHER_LINES = 20
 /** Home, and clear to the end of the screen: what is drawn over is not seen to flicker. */
 const REDRAW = '\u001b[H\u001b[J'
 
@@ -71,20 +73,19 @@ function zonesText({ zones }: DeviceStats): string {
 }
 
 /** Zones with the most written, as a table; empty when nothing was ever written or reset. */
-function busyZones({ perZone }: DeviceStats): string {
+function busyZones({ perZone }: DeviceStats, count: number): string {
   const busy = perZone.filter(({ writes, resets }) => writes > 0 || resets > 0)
   if (busy.length === 0) return ''
   const most = [...busy].sort((a, b) => b.writtenBytes - a.writtenBytes || a.zone - b.zone)
   const rows = most
-    .slice(0, BUSY_ZONES)
+    .slice(0, count)
     .map(({ zone, writes, writtenBytes, resets }) => [
       String(zone),
       formatCount(writes),
       formatSize(writtenBytes),
       formatCount(resets),
     ])
-  const note =
-    busy.length > BUSY_ZONES ? `and ${busy.length - BUSY_ZONES} more (--json has all)\n` : ''
+  const note = busy.length > count ? `and ${busy.length - count} more (--json has all)\n` : ''
   const columns = [right('ZONE'), right('WRITES'), right('WRITTEN'), right('RESETS')]
   return `\n${formatTable(columns, rows)}${note}`
 }
@@ -101,13 +102,18 @@ function rates(now: Sample, before: Sample): string {
   ].join(', ')
 }
 
-/** One sample as people read it; with the sample before it, also the rates between them. */
-export function formatStats(now: Sample, before: Sample | null): string {
+/** One sample as people read it; with the sample before it, also the rates between them. At most `rows` lines, if that can be. */
+export function formatStats(
+  now: Sample,
+  before: Sample | null,
+  rows: number = Number.POSITIVE_INFINITY,
+): string {
+  const count = Math.max(1, Math.min(BUSY_ZONES, rows - OTHER_LINES))
   const { stats } = now
   const head = `${stats.device.path}  ${stats.device.state}, ${zonesText(stats)}\n`
   const rate = before === null ? '' : `now  ${rates(now, before)}\n`
   const fields = formatFields([...countersText(stats.counters), ...mediaText(stats)])
-  return `${head}${rate}\n${fields}${busyZones(stats)}`
+  return `${head}${rate}\n${fields}${busyZones(stats, count)}`
 }
 
 async function stats(
@@ -123,7 +129,7 @@ async function stats(
     const gap = before === null ? '' : '\n'
     const now: Sample = { stats: await ask(io, 'stats', { id }), atMs: io.nowMs() }
     if (json) printJson(io, now.stats)
-    else io.out(`${redraw ? REDRAW : gap}${formatStats(now, before)}`)
+    else io.out(`${redraw ? REDRAW : gap}${formatStats(now, before, redraw ? io.rows : undefined)}`)
     if (options.watch !== true || !(await io.wait(WATCH_MS))) return
     before = now
   }

@@ -80,6 +80,13 @@ async function open(address: string, stallMs: number): Promise<http.IncomingMess
 /** For a transfer that began and did not end: the server stalled, or hung up. */
 function brokeOff(address: string): (error: Error) => never {
   return error => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+      throw new VmError(
+        'ERR_VM_DOWNLOAD',
+        'The disk of the kernel cache is full. Make room, or name a folder elsewhere with ZSLAB_CACHE.',
+        { cause: error },
+      )
+    }
     throw new VmError('ERR_VM_DOWNLOAD', `${address} broke off (${error.message}). Try again.`, {
       cause: error,
     })
