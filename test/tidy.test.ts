@@ -14,7 +14,16 @@ const ROOT = new URL('../', import.meta.url)
 const SKIPPED = /(?:^|\/)(?:package-lock\.json|LICENSE)$|\.(?:png|gz|xz)$/
 
 function readSources(): rules.Sources {
-  const list = ['ls-files', '--cached', '--others', '--exclude-standard', '-z']
+  // Root in a user's checkout (sudo npm test) is refused without this.
+  const list = [
+    '-c',
+    'safe.directory=*',
+    'ls-files',
+    '--cached',
+    '--others',
+    '--exclude-standard',
+    '-z',
+  ]
   const paths = execFileSync('git', list, { cwd: ROOT, encoding: 'utf8' }).split('\0')
   const sources = new Map<string, string>()
   for (const path of paths.filter(path => path !== '' && !SKIPPED.test(path))) {
