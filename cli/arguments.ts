@@ -3,6 +3,7 @@
  *
  * Every parser throws UsageError that names the argument, the value and what is allowed.
  */
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { UsageError } from './output.js'
 
@@ -57,7 +58,8 @@ export function finishVerb(command: Command, examples: readonly string[]): Comma
   // Every module of the daemon reads the path from the environment: one place to set it.
   command.hook('preAction', () => {
     const { socket } = command.opts<CommonOptions>()
-    if (socket !== undefined) process.env['ZSLAB_SOCKET'] = socket
+    // Absolute: the daemon runs in another folder, and would make its socket there.
+    if (socket !== undefined) process.env['ZSLAB_SOCKET'] = resolve(socket)
   })
   const lines = examples.map(example => `  $ ${example}`).join('\n')
   return command.addHelpText('after', `\nExamples:\n${lines}`)

@@ -12,7 +12,6 @@ import { printResult } from './output.js'
 import { plural } from './table.js'
 
 const COUNT_DEFAULT = 10
-const COUNT_MAX = 4096
 
 /** Seconds and less of a time of day, in UTC so that it reads the same everywhere. */
 function clockTime(timeMs: number): string {
@@ -58,20 +57,25 @@ async function explain(
   options: CommonOptions & { count?: string },
 ): Promise<void> {
   const id = parseDevice(dev)
+  const { REFUSALS_MAX } = await io.client()
   const count =
     options.count === undefined
       ? COUNT_DEFAULT
-      : parseInteger('--count', options.count, 1, COUNT_MAX)
+      : parseInteger('--count', options.count, 1, REFUSALS_MAX)
   const refusals = await ask(io, 'explain', { id, count })
   printResult(io, options.json === true, refusals, () =>
     formatRefusals(refusals, `/dev/ublkb${id}`),
   )
 }
 
-export function registerExplain(command: Command, io: Io): void {
+export async function registerExplain(command: Command, io: Io): Promise<void> {
+  const { REFUSALS_MAX } = await io.client()
   command
     .argument('<DEV>', 'number or path')
-    .option('--count <n>', `at most this many (default: ${COUNT_DEFAULT})`)
+    .option(
+      '--count <n>',
+      `at most this many (1 to ${REFUSALS_MAX}, which are kept; default: ${COUNT_DEFAULT})`,
+    )
     .action((dev, options) => explain(io, dev, options))
   finishVerb(command, ['zslab explain 0', 'zslab explain /dev/ublkb0 --count 1 --json'])
 }

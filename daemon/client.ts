@@ -14,6 +14,7 @@ export { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
 export * from './options.js'
 export { logPath, socketPath, stateRoot } from './paths.js'
 export type * from './protocol.js'
+export { REFUSALS_MAX } from './refusals.js'
 export { ensureDaemon } from './spawn.js'
 
 function asDaemonError(error: { code: string; message: string }): DaemonError {
@@ -43,10 +44,10 @@ export function request<V extends Verb>(
     socket.on('connect', () => socket.write(`${JSON.stringify({ id: 1, verb, params })}\n`))
     socket.on('data', (chunk: string) => {
       text += chunk
-      const end = text.indexOf('\n')
-      if (end < 0) return
+      // Only what is new is searched: a report of all zones comes in hundreds of pieces.
+      if (!chunk.includes('\n')) return
       socket.destroy()
-      const reply = JSON.parse(text.slice(0, end)) as Reply
+      const reply = JSON.parse(text.slice(0, text.indexOf('\n'))) as Reply
       if (reply.error !== undefined) reject(asDaemonError(reply.error))
       else resolve(reply.result as Verbs[V]['result'])
     })

@@ -32,9 +32,9 @@ function toError(error: unknown): NonNullable<Reply['error']> {
 function parse(line: string): Request {
   try {
     const request = JSON.parse(line) as Partial<Request>
-    if (typeof request.verb === 'string' && typeof request.id === 'number') {
-      return { id: request.id, verb: request.verb, params: request.params ?? {} }
-    }
+    const { id, verb, params = {} } = request
+    const isObject = typeof params === 'object' && params !== null && !Array.isArray(params)
+    if (typeof verb === 'string' && typeof id === 'number' && isObject) return { id, verb, params }
   } catch {
     // Falls through: whatever it was, it was not a request.
   }

@@ -85,6 +85,30 @@ export function deviceInfo(
   }
 }
 
+/** A device whose record makes no sense: nothing is known of it but its number, and that it can be deleted. */
+export function unreadableDeviceInfo(record: DeviceRecord): DeviceInfo {
+  return {
+    id: record.id,
+    path: `/dev/ublkb${record.id}`,
+    pid: 0,
+    state: 'dead',
+    zones: 0,
+    conventional: 0,
+    zoneSize: 0,
+    zoneCapacity: 0,
+    bytes: 0,
+    blockSize: 0,
+    maxOpen: 0,
+    maxActive: 0,
+    maxAppend: 0,
+    queues: 0,
+    depth: 0,
+    recovery: false,
+    sameFill: false,
+    profile: '',
+  }
+}
+
 /** Conditions in which the write pointer means something. */
 const WRITABLE: readonly ZoneCondition[] = ['empty', 'implicit-open', 'explicit-open', 'closed']
 
@@ -117,11 +141,11 @@ export function zoneReport(
 ): ZoneReport {
   const { table } = device.state
   const all = reportZones(table).map(zone => zoneInfo(table, zone))
-  const first = range.first ?? 0
-  const end = range.count === undefined ? all.length : first + range.count
+  // As the zone model's own report: the count is of zones that match.
   const zones = all
-    .slice(first, end)
+    .slice(range.first ?? 0)
     .filter(zone => range.condition === undefined || zone.condition === range.condition)
+    .slice(0, range.count)
   const openZones = all.filter(zone => OPEN.includes(zone.condition)).length
   const closedZones = all.filter(zone => zone.condition === 'closed').length
   return {
@@ -132,18 +156,32 @@ export function zoneReport(
   }
 }
 
+/** A zero for each condition: programs find every key. */
+function noZones(): Record<ZoneCondition, number> {
+  return {
+    conventional: 0,
+    empty: 0,
+    'implicit-open': 0,
+    'explicit-open': 0,
+    closed: 0,
+    full: 0,
+    'read-only': 0,
+    offline: 0,
+  }
+}
+
 /** `stats`. */
 export function deviceStats(device: Device): DeviceStats {
   const queues = Array.from({ length: device.record.queueCount }, (_, q) =>
     device.state.counters(q),
   )
   const media = device.media.stats()
-  const zones = {} as Record<ZoneCondition, number>
+  const zones = noZones()
   const perZone: DeviceStats['perZone'] = []
   const { table } = device.state
   for (const { zone, condition } of reportZones(table)) {
     const name = conditionText(condition)
-    zones[name] = (zones[name] ?? 0) + 1
+    zones[name]++
     const { resets, writes, writtenSectors } = table.statistics(zone)
     if (writes > 0 || resets > 0)
       perZone.push({ zone, resets, writes, writtenBytes: writtenSectors * 512 })

@@ -28,12 +28,13 @@ import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { DaemonError } from './errors.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
-import { QueuePool } from './queue-pool.js'
+import { QueuePool, type SpawnQueue } from './queue-pool.js'
 import type { WorkerTask } from './queue-worker.js'
 import { SharedState } from './shared-state.js'
 import {
   createStateDirectory,
   type DeviceRecord,
+  newRecord,
   readRecord,
   removeStateDirectory,
   writeRecord,
@@ -49,6 +50,8 @@ export interface DeviceHost {
   readonly control: UblkControl
   readonly onWorkerDeath: (error: unknown) => void
   readonly delay: (milliseconds: number) => Promise<void>
+  /** Another way to start a queue's thread than a worker of Node: for tests. */
+  readonly spawnQueue?: SpawnQueue | undefined
 }
 
 /** Options → what the zone model takes. Throws ZoneModelError with the message for people. */
@@ -131,7 +134,8 @@ export class Device {
         depth: added.depth,
         maxIoBytes: added.maxIoBytes,
       }
-      device = new Device(writeRecord(added.id, options, queues), geometry, host)
+      device = new Device(newRecord(added.id, options, queues), geometry, host)
+      writeRecord(device.record)
       device.#map(true)
       await control.setParams(added.id, device.#params())
       await device.#startQueues()
@@ -145,7 +149,10 @@ export class Device {
     }
   }
 
-  /** Take over the device of a daemon that died. The kernel then delivers again what was in flight. */
+  /**
+   * Take over the device of a daemon that died. The kernel then delivers again what was in flight. When it fails, the record is
+   * still the dead daemon's: the device is an orphan as before, to be recovered again or deleted.
+   */
   static async recover(id: number, host: DeviceHost): Promise<Device> {
     const old = readRecord(id)
     if (old?.options.recovery !== true) {
@@ -156,7 +163,7 @@ export class Device {
     const geometry = Geometry.create(geometryOptions(old.options))
     await startRecovery(id, host)
     const { queueCount, depth, maxIoBytes } = old
-    const record = writeRecord(id, old.options, { queueCount, depth, maxIoBytes })
+    const record = newRecord(id, old.options, { queueCount, depth, maxIoBytes })
     const device = new Device(record, geometry, host)
     try {
       device.#map(false)
@@ -164,6 +171,7 @@ export class Device {
       device.state.table.recover()
       await device.#startQueues()
       await host.control.endRecovery(id, process.pid)
+      writeRecord(record)
       return device
     } catch (error) {
       await device.#abandon()
@@ -248,7 +256,9 @@ export class Device {
     }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })
-    this.#pool = await QueuePool.start(tasks, this.#host.onWorkerDeath)
+    // Held before it has started: if it fails, those workers that run must be reached and ended.
+    this.#pool = new QueuePool(this.#host.onWorkerDeath, this.#host.spawnQueue)
+    await this.#pool.start(tasks)
   }
 
   async #releaseQueues(): Promise<void> {

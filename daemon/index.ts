@@ -10,10 +10,9 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hardenThread } from '../ublk-native/index.js'
 import { ControlServer } from './control-server.js'
-import { DaemonError } from './errors.js'
+import { dispatch } from './dispatch.js'
 import { createLog, type Logger } from './log.js'
-import { socketPath } from './paths.js'
-import type { Verbs } from './protocol.js'
+import { makeRuntimeDirectory, socketPath } from './paths.js'
 import { Registry } from './registry.js'
 
 /** A daemon that was started by a command ends when it has had no device and no caller for this long. */
@@ -40,32 +39,6 @@ async function version(): Promise<string> {
     }
   }
   return 'unknown'
-}
-
-function dispatch(registry: Registry, name: string, stop: () => void) {
-  const verbs: { [V in keyof Verbs]: (params: Verbs[V]['params']) => unknown } = {
-    ping: () => ({ pid: process.pid, version: name, devices: registry.size }),
-    'device.create': params => registry.create(params),
-    'device.list': () => registry.list(),
-    'device.show': ({ id }) => registry.show(id),
-    'device.delete': ({ id, force }) => registry.delete(id, force ?? false),
-    'device.recover': ({ id }) => registry.recover(id),
-    'zone.report': ({ id, ...range }) => registry.report(id, range),
-    'zone.offline': ({ id, first, count }) => registry.offline(id, first, count),
-    explain: ({ id, count }) => registry.explain(id, count ?? 10),
-    stats: ({ id }) => registry.stats(id),
-    shutdown: () => {
-      stop()
-      return { pid: process.pid }
-    },
-  }
-  return async (verb: string, params: Record<string, unknown>): Promise<unknown> => {
-    if (!Object.hasOwn(verbs, verb)) {
-      const known = Object.keys(verbs).join(', ')
-      throw new DaemonError('DAEMON_ERR_REQUEST', `unknown verb ${verb}: expected one of ${known}`)
-    }
-    return (verbs[verb as keyof Verbs] as (params: unknown) => unknown)(params)
-  }
 }
 
 /** The daemon serves file systems: it must not wait for its own write-back, nor be the OOM killer's choice. */
@@ -100,6 +73,7 @@ export async function runDaemon(run: DaemonRun = {}): Promise<void> {
       process.exit(EXIT_BUG)
     },
   })
+  makeRuntimeDirectory()
   const server = await ControlServer.start(
     socketPath(),
     dispatch(registry, await version(), () => setImmediate(stop)),

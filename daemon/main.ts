@@ -1,22 +1,21 @@
 /**
  * Entrance of a daemon that a command starts in the background (spawn.ts): says one line on descriptor 3, then serves.
  */
-import { closeSync, writeSync } from 'node:fs'
 import { runDaemon } from './index.js'
+import { createLog } from './log.js'
+import { StatusLine } from './status-line.js'
 
 const STATUS_FD = 3
 
-function say(status: { ok: true } | { ok: false; code: string; message: string }): void {
-  writeSync(STATUS_FD, `${JSON.stringify(status)}\n`)
-  closeSync(STATUS_FD)
-}
-
+const status = new StatusLine(STATUS_FD)
 try {
-  await runDaemon({ idleExit: true, onReady: () => say({ ok: true }) })
+  await runDaemon({ idleExit: true, onReady: () => status.say({ ok: true }) })
   // Devices that were left for the next daemon still have workers: they must not keep this process.
   process.exit(0)
 } catch (error) {
   const { code, message } = error as { code?: string; message: string }
-  say({ ok: false, code: code ?? 'DAEMON_ERR_REQUEST', message })
+  if (!status.say({ ok: false, code: code ?? 'DAEMON_ERR_REQUEST', message })) {
+    createLog().fatal({ err: error }, 'daemon failed')
+  }
   process.exit(1)
 }

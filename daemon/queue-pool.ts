@@ -1,9 +1,9 @@
 /**
  * The workers of one device: a thread a queue, started, kicked and joined together.
  *
- * A worker that fails takes the process with it (`onDeath`): half a device is worse than one that waits for recovery.
+ * A worker that fails takes the process with it (`onDeath`): half a device is worse than one that waits for recovery. One that
+ * fails before it serves only fails `start`; the others run on until they are kicked, so whoever made the pool ends it.
  */
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { kick, registerKick, unregisterKick } from '../ublk-native/index.js'
 import type { WorkerTask } from './queue-worker.js'
@@ -16,42 +16,67 @@ interface Message {
   done?: number
 }
 
-export class QueuePool {
-  readonly #workers: Worker[] = []
-  readonly #kickFds: number[] = []
-  readonly #ended: Promise<unknown>[] = []
+/** What the pool needs of a thread: its messages, its uncaught error, its end. */
+export interface QueueThread {
+  on(event: 'message', listener: (message: Message) => void): unknown
+  on(event: 'error', listener: (error: unknown) => void): unknown
+  on(event: 'exit', listener: (code: number) => void): unknown
+}
 
-  /** Resolves when every worker can fetch its tags. `onDeath` is called when one ends without having been told to. */
-  static async start(
-    tasks: readonly WorkerTask[],
-    onDeath: (error: unknown) => void,
-  ): Promise<QueuePool> {
-    const pool = new QueuePool()
-    await Promise.all(tasks.map(task => pool.#startOne(task, onDeath)))
-    return pool
+/** Starts the thread of one queue. */
+export type SpawnQueue = (task: WorkerTask) => QueueThread
+
+const spawnWorker: SpawnQueue = task =>
+  new Worker(ENTRY, { workerData: task, name: `ublk-${task.queueId}` })
+
+export class QueuePool {
+  readonly #onDeath: (error: unknown) => void
+  readonly #spawn: SpawnQueue
+  readonly #kickFds: number[] = []
+  readonly #ended: Promise<void>[] = []
+
+  /** `onDeath` is called when a worker that serves ends without having been told to. */
+  constructor(onDeath: (error: unknown) => void, spawn: SpawnQueue = spawnWorker) {
+    this.#onDeath = onDeath
+    this.#spawn = spawn
   }
 
-  async #startOne(task: WorkerTask, onDeath: (error: unknown) => void): Promise<void> {
-    const worker = new Worker(ENTRY, { workerData: task, name: `ublk-${task.queueId}` })
-    this.#workers.push(worker)
-    let done: number | null = null
-    let serving = false
-    worker.on('message', (message: Message) => {
-      if (message.done !== undefined) done = message.done
+  /**
+   * Resolves when every worker can fetch its tags. Rejects with the first failure once every worker has begun or failed, so
+   * that a kick then reaches all that run: after a rejection, ask them to stop, `kick()`, and wait for `ended()`.
+   */
+  async start(tasks: readonly WorkerTask[]): Promise<void> {
+    const outcomes = await Promise.allSettled(tasks.map(task => this.#startOne(task)))
+    const failure = outcomes.find(outcome => outcome.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+  }
+
+  async #startOne(task: WorkerTask): Promise<void> {
+    const thread = this.#spawn(task)
+    let isServing = false
+    let isOver = false
+    // An 'error' is followed by the 'exit': what ends first decides, and neither is a rejection that nobody waits for.
+    const die = (error: unknown, fail: (error: unknown) => void): void => {
+      if (isOver) return
+      isOver = true
+      if (isServing) this.#onDeath(error)
+      else fail(error)
+    }
+    this.#ended.push(new Promise(resolve => thread.on('exit', () => resolve())))
+    await new Promise<void>((resolve, reject) => {
+      thread.on('message', ({ ready, kickFd, done }) => {
+        if (done !== undefined) isOver = true
+        if (ready !== true) return
+        isServing = true
+        this.#kickFds.push(kickFd!)
+        registerKick(kickFd!)
+        resolve()
+      })
+      thread.on('error', error => die(error, reject))
+      thread.on('exit', code => {
+        die(new Error(`queue ${task.queueId} ended without a word (exit code ${code})`), reject)
+      })
     })
-    const failed = new Promise<never>((_, reject) => {
-      worker.on('error', error => (serving ? onDeath(error) : reject(error)))
-    })
-    this.#ended.push(
-      once(worker, 'exit').then(() => {
-        if (serving && done === null)
-          onDeath(new Error(`queue ${task.queueId} ended without a word`))
-      }),
-    )
-    const [message] = (await Promise.race([once(worker, 'message'), failed])) as [Message]
-    serving = true
-    this.#kickFds.push(message.kickFd!)
-    registerKick(message.kickFd!)
   }
 
   /** End the wait of every worker once. */

@@ -1,18 +1,21 @@
 /**
  * The last refused requests of a queue: a ring in shared memory, read by `zslab explain`.
  *
- *   word 0: number of refusals ever │ then 64 records of 16 words:
+ *   word 0: the newest sequence │ then 64 records of 16 words:
  *   0 sequence  1 op  2 start low  3 start high  4 sectors  5 zone  6 zone word before  7 status  8 time low  9 time high
  *
- * The worker writes the sequence last, so a reader that sees it change while reading drops the record.
+ * The worker writes the sequence last, so a reader that sees it change while reading drops the record. A sequence is an
+ * unsigned word that goes round at 2^32 and leaves out 0, which stands in a record that is being written.
  * Time is milliseconds since 1970, in two words of 2^31 so that nothing is allocated on the way.
  */
 const HEADER_WORDS = 16
 const RECORD_WORDS = 16
-const RECORD_COUNT = 64
+/** Most refusals that a queue keeps: no more can be asked for. */
+export const REFUSALS_MAX = 64
+const RECORD_MASK = REFUSALS_MAX - 1
 const TIME_BASE = 0x80000000
 
-export const REFUSAL_RING_WORDS = HEADER_WORDS + RECORD_COUNT * RECORD_WORDS
+export const REFUSAL_RING_WORDS = HEADER_WORDS + REFUSALS_MAX * RECORD_WORDS
 
 /** One refusal as it lies in the ring. */
 export interface RefusalRecord {
@@ -44,8 +47,9 @@ export class Refusals {
     status: number,
   ): void {
     const words = this.#words
-    const sequence = (words[0]! + 1) | 0
-    const at = HEADER_WORDS + (sequence % RECORD_COUNT) * RECORD_WORDS
+    let sequence = (words[0]! + 1) | 0
+    if (sequence === 0) sequence = 1
+    const at = HEADER_WORDS + (sequence & RECORD_MASK) * RECORD_WORDS
     const now = Date.now()
     words[at] = 0
     words[at + 1] = op
@@ -66,16 +70,14 @@ export class Refusals {
     const words = this.#words
     const newest = words[0]!
     const records: RefusalRecord[] = []
-    for (
-      let sequence = Math.max(1, newest - Math.min(count, RECORD_COUNT) + 1);
-      sequence <= newest;
-      sequence++
-    ) {
-      const at = HEADER_WORDS + (sequence % RECORD_COUNT) * RECORD_WORDS
+    for (let back = Math.min(count, REFUSALS_MAX) - 1; back >= 0; back--) {
+      const sequence = (newest - back) | 0
+      const at = HEADER_WORDS + (sequence & RECORD_MASK) * RECORD_WORDS
       const copy = words.slice(at, at + RECORD_WORDS)
-      if (copy[0] !== sequence || words[at] !== sequence) continue
+      // What was never written has the sequence 0, what is being overwritten another one.
+      if (sequence === 0 || copy[0] !== sequence || words[at] !== sequence) continue
       records.push({
-        sequence,
+        sequence: sequence >>> 0,
         op: copy[1]!,
         startSector: (copy[3]! >>> 0) * 2 ** 32 + (copy[2]! >>> 0),
         sectors: copy[4]!,

@@ -3,24 +3,26 @@
  *
  * Operations on one device run one after the other; different devices do not wait for each other.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { release } from 'node:os'
-import {
-  refusedKernel,
-  UBLK_F_USER_COPY,
-  UBLK_F_ZONED,
-  UblkControl,
-  UblkError,
-} from '../ublk-native/index.js'
+import { refusedKernel, UBLK_F_USER_COPY, UBLK_F_ZONED, UblkControl } from '../ublk-native/index.js'
 import { Geometry, offlineZone, readOnlyZone, ZoneModelError } from '../zone-model/index.js'
 import { Device, type DeviceHost, geometryOptions } from './device.js'
-import { deviceInfo, deviceStats, refusals, zoneReport } from './device-view.js'
+import { deviceUser } from './device-users.js'
+import {
+  deviceInfo,
+  deviceStats,
+  refusals,
+  unreadableDeviceInfo,
+  zoneReport,
+} from './device-view.js'
 import { DaemonError } from './errors.js'
 import type { Logger } from './log.js'
 import { loadModule } from './module.js'
 import { type DeviceOptions, resolveOptions } from './options.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
 import {
+  type DeviceRecord,
   isServed,
   listStateDirectories,
   readRecord,
@@ -28,16 +30,6 @@ import {
 } from './state-directory.js'
 
 const CONTROL_PATH = '/dev/ublk-control'
-
-/** Where a device is mounted, or null. */
-function mountPointOf(id: number): string | null {
-  const name = `/dev/ublkb${id}`
-  for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
-    const [source, target] = line.split(' ')
-    if (source === name) return target ?? ''
-  }
-  return null
-}
 
 export class Registry {
   readonly #devices = new Map<number, Device>()
@@ -118,10 +110,21 @@ export class Registry {
     if (own !== undefined) return deviceInfo(own.record, own.geometry, 'live')
     const record = readRecord(id)
     if (record === null) return null
-    const geometry = Geometry.create(geometryOptions(record.options))
+    const geometry = this.#geometryOf(record)
+    if (geometry === null) return unreadableDeviceInfo(record)
     if (isServed(record)) return deviceInfo(record, geometry, 'live')
     const known = (await this.#host.control.info(id).catch(() => null)) !== null
     return deviceInfo(record, geometry, known && record.options.recovery ? 'orphan' : 'dead')
+  }
+
+  /** The geometry of a record, or null when it is none (cut short, or by another version): one must not hide all others. */
+  #geometryOf(record: DeviceRecord): Geometry | null {
+    try {
+      return Geometry.create(geometryOptions(record.options))
+    } catch (error) {
+      this.#log.warn({ device: record.id, err: error }, 'the record of this device is not valid')
+      return null
+    }
   }
 
   async show(id: number): Promise<DeviceInfo> {
@@ -130,9 +133,9 @@ export class Registry {
 
   delete(id: number, force: boolean): Promise<Verbs['device.delete']['result']> {
     return this.#inTurn(async () => {
-      const mountPoint = mountPointOf(id)
-      if (mountPoint !== null && !force) {
-        const message = `/dev/ublkb${id} is mounted on ${mountPoint}: umount it first, or use --force`
+      const user = force ? null : deviceUser(id)
+      if (user !== null) {
+        const message = `/dev/ublkb${id} is ${user}: umount or release it first, or use --force`
         throw new DaemonError('DAEMON_ERR_BUSY', message)
       }
       const device = this.#devices.get(id)
@@ -198,12 +201,13 @@ export class Registry {
     })
   }
 
-  /** Before the daemon ends: delete what nobody uses; a mounted device stays for the next daemon, if it can. */
+  /** Before the daemon ends: delete what nobody uses; a device in use stays for the next daemon, if it can. */
   drain(): Promise<void> {
     return this.#inTurn(async () => {
       for (const [id, device] of this.#devices) {
-        if (device.record.options.recovery && mountPointOf(id) !== null) {
-          this.#log.warn({ device: id }, 'device is mounted: left for the next daemon to recover')
+        const user = device.record.options.recovery ? deviceUser(id) : null
+        if (user !== null) {
+          this.#log.warn({ device: id, user }, 'device in use: left for the next daemon to recover')
           continue
         }
         try {
@@ -237,6 +241,13 @@ export class Registry {
     const { zoneCount } = device.geometry
     if (first < 0 || count < 1 || first + count > zoneCount) {
       const message = `zones ${first} to ${first + count - 1}: device ${id} has zones 0 to ${zoneCount - 1}`
+      throw new DaemonError('DAEMON_ERR_OPTION', message)
+    }
+    const { conventionalCount } = device.geometry
+    if (first < conventionalCount) {
+      // Looked at before the first zone is changed. Linux refuses a disk with such a zone in any condition but its own.
+      const others = `zones ${conventionalCount} to ${zoneCount - 1}`
+      const message = `zone ${first} of device ${id} is conventional and cannot go offline; nothing was changed: choose among ${others}`
       throw new DaemonError('DAEMON_ERR_OPTION', message)
     }
     for (let zone = first; zone < first + count; zone++) {
@@ -294,7 +305,8 @@ function explain(error: unknown, id: number): unknown {
   if (code !== undefined && RESOURCES.includes(code)) {
     return new DaemonError('DAEMON_ERR_RESOURCES', `out of resources: ${message}`, cause)
   }
-  if (!(error instanceof UblkError)) return error
+  // By name: that of a worker comes as a copy, without its class.
+  if ((error as Error).name !== 'UblkError') return error
   if (code === 'EACCES' || code === 'EPERM') {
     return new DaemonError(
       'DAEMON_ERR_PERMISSION',

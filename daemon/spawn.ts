@@ -2,14 +2,13 @@
  * A daemon in the background for commands that need one.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
-import { logPath, socketPath } from './paths.js'
+import { logPath, makeRuntimeDirectory, socketPath, stateRoot } from './paths.js'
 
 const TRIES_MAX = 50
 const RETRY_MS = 50
@@ -41,13 +40,20 @@ function firstLine(stream: Readable): Promise<string | null> {
   })
 }
 
+/** What a daemon is told of where things are: the same that this process means, wherever each of them runs. */
+export function daemonEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, ZSLAB_SOCKET: socketPath(), ZSLAB_STATE: stateRoot() }
+}
+
 /** Start one and wait for its word; null when it serves. */
 async function start(): Promise<{ code: string; message: string } | null> {
-  mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 })
+  makeRuntimeDirectory()
   const log = openSync(logPath(), 'a', 0o600)
   const child = spawn(process.execPath, [fileURLToPath(ENTRY)], {
     detached: true,
+    // It must not keep a file system busy. Relative paths of this process mean nothing there.
     cwd: '/',
+    env: daemonEnvironment(),
     stdio: ['ignore', log, log, 'pipe'],
   })
   closeSync(log)

@@ -50,24 +50,28 @@ export function removeStateDirectory(id: number): void {
   rmSync(devicePath(id), { recursive: true, force: true })
 }
 
-/** Written aside and renamed, so that it is there whole or not at all. */
-export function writeRecord(
+/** A record that says that this process serves the device. */
+export function newRecord(
   id: number,
   options: DeviceOptions,
   queues: { queueCount: number; depth: number; maxIoBytes: number },
 ): DeviceRecord {
-  const record: DeviceRecord = {
+  const { pid } = process
+  return {
     version: FORMAT_VERSION,
     id,
-    pid: process.pid,
-    startTicks: startTicksOf(process.pid)!,
+    pid,
+    startTicks: startTicksOf(pid)!,
     ...queues,
     options,
   }
-  const path = join(devicePath(id), 'device.json')
+}
+
+/** Written aside and renamed, so that it is there whole or not at all. */
+export function writeRecord(record: DeviceRecord): void {
+  const path = join(devicePath(record.id), 'device.json')
   writeFileSync(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
   renameSync(`${path}.new`, path)
-  return record
 }
 
 /** The record of a device, or null when there is none that this version can read. */

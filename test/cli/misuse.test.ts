@@ -40,7 +40,7 @@ const MISUSES: [string[], string][] = [
     ['zone', 'report', '0', '--condition', 'fill'],
     '--condition fill: expected one of conventional, empty',
   ],
-  [['explain', '0', '--count', '-1'], '--count -1: expected a whole number from 1 to 4096'],
+  [['explain', '0', '--count', '-1'], '--count -1: expected a whole number from 1 to 64'],
   [['start', '--tour', '--shell'], '--tour with --shell: give one of them'],
   [['start', '--shell'], '--shell needs a terminal'],
 ]

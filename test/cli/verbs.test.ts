@@ -1,6 +1,7 @@
 /**
  * Every verb against a control socket that answers what it is told: what is asked, what is printed, how it ends.
  */
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeDaemon, Refuse, zslab } from './fake-daemon.js'
 import { device, refusal, report, reportOf, statsOf } from './samples.js'
@@ -196,6 +197,21 @@ describe('zone', () => {
     const { code, out, ioctls } = await zslab(['zone', 'close', '0', '--all'])
     expect({ code, ioctls }).toEqual({ code: 0, ioctls: [] })
     expect(out).toBe('/dev/ublkb0: no zone is implicit-open or explicit-open, nothing to close\n')
+  })
+})
+
+describe('--socket', () => {
+  it('a relative path is that of this process, and is given on as an absolute one', async () => {
+    const folder = process.cwd()
+    process.chdir(daemon.folder)
+    try {
+      process.env['ZSLAB_SOCKET'] = '/nowhere/none.sock'
+      const { code, out } = await zslab(['device', 'list', '--socket', 'control.sock', '--json'])
+      expect({ code, devices: JSON.parse(out) }).toEqual({ code: 0, devices: [device] })
+      expect(process.env['ZSLAB_SOCKET']).toBe(join(process.cwd(), 'control.sock'))
+    } finally {
+      process.chdir(folder)
+    }
   })
 })
 

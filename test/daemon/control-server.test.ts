@@ -59,6 +59,8 @@ it.each([
   '{"id":1}\n',
   '[]\n',
   'null\n',
+  '{"id":1,"verb":"ping","params":"all"}\n',
+  '{"id":1,"verb":"ping","params":[]}\n',
 ])('answers %j with DAEMON_ERR_REQUEST', async text => {
   server = await ControlServer.start(path, echo)
   expect(JSON.parse(await talk(text)).error.code).toBe('DAEMON_ERR_REQUEST')

@@ -1,0 +1,70 @@
+/** What a client may send: everything else is refused before an operation sees it. */
+import { beforeEach, expect, it } from 'vitest'
+import { dispatch } from '../../daemon/dispatch.js'
+import type { Registry } from '../../daemon/registry.js'
+
+let done: string[]
+let handle: ReturnType<typeof dispatch>
+
+beforeEach(() => {
+  done = []
+  const operation =
+    (name: string) =>
+    (...args: unknown[]) => {
+      done.push(`${name} ${JSON.stringify(args)}`)
+      return name
+    }
+  const names = ['create', 'list', 'show', 'delete', 'recover', 'report', 'offline', 'explain']
+  const registry = Object.fromEntries([...names, 'stats'].map(name => [name, operation(name)]))
+  handle = dispatch(registry as unknown as Registry, '0', operation('stop'))
+})
+
+it.each([
+  ['device.delete', { id: '../../home' }],
+  ['device.delete', { id: '0' }],
+  ['device.delete', { id: '' }],
+  ['device.delete', { id: null }],
+  ['device.delete', {}],
+  ['device.delete', { id: [0] }],
+  ['device.delete', { id: -1 }],
+  ['device.delete', { id: 0.5 }],
+  ['device.delete', { id: 2 ** 20 }],
+  ['device.delete', { id: 0, force: 'yes' }],
+  ['device.show', { id: '..' }],
+  ['device.recover', { id: '../0' }],
+  ['stats', { id: {} }],
+  ['explain', { id: 0, count: 65 }],
+  ['explain', { id: 0, count: 0 }],
+  ['zone.report', { id: 0, first: -1 }],
+  ['zone.report', { id: 0, count: 1.5 }],
+  ['zone.report', { id: 0, condition: 'toString' }],
+  ['zone.offline', { id: 0, first: 0 }],
+  ['zone.offline', { id: 0, first: '1', count: 1 }],
+])('refuses %s %j', async (verb, params) => {
+  await expect(handle(verb, params)).rejects.toMatchObject({
+    code: 'DAEMON_ERR_REQUEST',
+    message: expect.stringMatching(/: expected /),
+  })
+  expect(done).toEqual([])
+})
+
+it.each([
+  ['device.delete', { id: 3, force: true }, 'delete [3,true]'],
+  ['device.delete', { id: 0 }, 'delete [0,false]'],
+  ['explain', { id: 0 }, 'explain [0,10]'],
+  ['explain', { id: 0, count: 64 }, 'explain [0,64]'],
+  [
+    'zone.report',
+    { id: 0, condition: 'full', count: 5 },
+    'report [0,{"condition":"full","count":5}]',
+  ],
+  ['zone.offline', { id: 2 ** 20 - 1, first: 0, count: 1 }, 'offline [1048575,0,1]'],
+  ['device.create', { zones: '16' }, 'create [{"zones":"16"}]'],
+])('passes %s %j', async (verb, params, expected) => {
+  await handle(verb, params)
+  expect(done).toEqual([expected])
+})
+
+it('names the verbs there are when one is unknown', async () => {
+  await expect(handle('toString', {})).rejects.toThrow(/unknown verb toString: .*device\.create/)
+})
