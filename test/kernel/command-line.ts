@@ -1,0 +1,95 @@
+/**
+ * The command line as it is typed, and what tests of it share: writes, reads and reports by other programs' means.
+ *
+ * How long each command took is printed: what a figure means depends on the machine, so none is asserted.
+ */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { expect } from 'vitest'
+import { blkzoneReport, CONDITION } from './blkzone.js'
+import { cliPath, type Device, must, run } from './harness.js'
+
+/** A command line, and how long it took. */
+export async function zslab(...args: string[]) {
+  const began = performance.now()
+  const outcome = await run(process.execPath, [cliPath, ...args])
+  const ms = Math.round(performance.now() - began)
+  process.stdout.write(`zslab ${args.join(' ')}: ${ms} ms, exit code ${outcome.code}\n`)
+  return outcome
+}
+
+/** The JSON of a command line that must succeed. */
+export async function json(...args: string[]) {
+  const { code, stdout, stderr } = await zslab(...args, '--json')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+/** The text of a command line that must succeed. */
+export async function text(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await zslab(...args)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return stdout
+}
+
+export async function make(...flags: string[]): Promise<Device> {
+  return json('device', 'create', ...flags)
+}
+
+/** One write with O_DIRECT through dd. */
+export function write(device: Device, offsetBytes: number, bytes: number, from = '/dev/urandom') {
+  return run('dd', [
+    `if=${from}`,
+    `of=${device.path}`,
+    `bs=${bytes}`,
+    'count=1',
+    `seek=${offsetBytes}`,
+    'oflag=direct,seek_bytes',
+    'iflag=fullblock',
+    'conv=notrunc',
+  ])
+}
+
+export async function mustWrite(device: Device, offsetBytes: number, bytes: number): Promise<void> {
+  expect((await write(device, offsetBytes, bytes)).stderr).toMatch(/copied/)
+}
+
+/** Whether all bytes there are zero, read past the page cache. */
+export async function isZero(device: Device, offsetBytes: number, bytes: number): Promise<boolean> {
+  await must('blockdev', ['--flushbufs', device.path])
+  const fd = openSync(device.path, 'r')
+  const buffer = Buffer.alloc(bytes)
+  try {
+    for (let done = 0; done < bytes; ) {
+      done += readSync(fd, buffer, done, bytes - done, offsetBytes + done)
+    }
+  } finally {
+    closeSync(fd)
+  }
+  return buffer.every(byte => byte === 0)
+}
+
+/** Conditions as the kernel reports them, each zone a word. */
+export async function conditions(device: Device): Promise<string[]> {
+  return (await blkzoneReport(device.path)).map(({ condition }) => CONDITION[condition]!)
+}
+
+/** Our report and the kernel's, zone by zone. */
+export async function compareReports(device: Device): Promise<void> {
+  const { zones } = await json('zone', 'report', device.path)
+  const theirs = await blkzoneReport(device.path)
+  expect(theirs).toHaveLength(device.zones)
+  expect(zones).toHaveLength(device.zones)
+  const differing = theirs.filter((seen, index) => {
+    const zone = zones[index]
+    const hasPointer = zone.writePointerSector !== null && zone.type === 'sequential'
+    return !(
+      zone.zone === index &&
+      zone.startSector === seen.start &&
+      zone.sizeSectors === seen.length &&
+      zone.capacitySectors === seen.capacity &&
+      zone.condition === CONDITION[seen.condition] &&
+      (!hasPointer || zone.writePointerSector - zone.startSector === seen.wp)
+    )
+  })
+  expect(differing).toEqual([])
+}
