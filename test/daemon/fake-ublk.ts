@@ -127,7 +127,17 @@ export const fakeNative = {
   unmapShared: () => {},
   openMedia: () => ({
     close: () => {},
-    stats: () => ({ rawPages: 0, fillPages: 0, memoryBytes: 0 }),
+    stats: () => {
+      const none = {
+        rawPages: 0,
+        fillPages: 0,
+        compressedPages: 0,
+        compressedBytes: 0,
+        memoryBytes: 0,
+      }
+      const regionCount = options.bytes / (options.regionBytes ?? options.bytes)
+      return { ...none, spareBytes: 0, regions: new Array(regionCount).fill(none) }
+    },
   }),
   registerKick: (fd: number) => kernel.registeredKicks.add(fd),
   unregisterKick: (fd: number) => kernel.registeredKicks.delete(fd),

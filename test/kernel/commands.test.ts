@@ -56,9 +56,11 @@ it('device create, list, show, delete', async () => {
   expect(await text('device', 'list')).toContain(device.path)
   expect(await json('device', 'show', id)).toEqual(device)
   expect(await text('device', 'show', device.path)).toMatch(/zones\s+16 of 4 MiB, 2 conventional/)
+  const other = await zslab('device', 'show', '77')
+  expect(other.code).toBe(1)
+  expect(other.stderr).toContain('there is no device 77')
   expect(await json('device', 'delete', id)).toEqual({ id: device.id, deleted: true })
   expect(existsSync(device.path)).toBe(false)
-  expect((await zslab('device', 'show', id)).stderr).toContain(`there is no device ${id}`)
 })
 
 it('zone open, close, finish, reset and offline, of some and of --all', async () => {
@@ -132,6 +134,13 @@ it('explain after a refused write: rule, request, zone before, NVMe status', asy
   expect(tooMany.code).toBe(1)
   expect(tooMany.stderr).toContain('zslab explain')
   expect(await text('explain', id, '--count', '1')).toMatch(/came: {4}zone open/)
+  expect((await write(device, 10 * BLOCK, BLOCK)).stderr).toMatch(/Input\/output error/)
+  const misplaced = await text('explain', id, '--count', '1')
+  expect(misplaced).toContain(
+    'came:    write of 8 sectors at sector 80, which is offset 80 of zone 0',
+  )
+  expect(misplaced).toContain('before:  zone 0 was explicit-open, its write pointer at offset 0')
+  expect(misplaced).toMatch(/NVMe status 0x1bc Zone Invalid Write; the program got EIO/)
   await text('device', 'delete', id)
 })
 
