@@ -7,7 +7,7 @@ import { vi } from 'vitest'
 import type { QueueThread, SpawnQueue } from '../../daemon/queue-pool.js'
 import type { WorkerTask } from '../../daemon/queue-worker.js'
 import type * as Native from '../../ublk-native/index.js'
-import type { AddDeviceOptions, DeviceInfo } from '../../ublk-native/index.js'
+import type { AddDeviceOptions, DeviceInfo, MediaOptions } from '../../ublk-native/index.js'
 
 /** The real one: who asks for it by name is given `fakeNative`, which is made here. */
 const native = await vi.importActual<typeof Native>('../../ublk-native/index.js')
@@ -125,7 +125,7 @@ export const fakeNative = {
     return buffer
   },
   unmapShared: () => {},
-  openMedia: () => ({
+  openMedia: (options: MediaOptions) => ({
     close: () => {},
     stats: () => {
       const none = {
