@@ -198,9 +198,9 @@ it('a relative --socket is the same for the command and for its daemon', async (
   const path = (await there('device create --zones 8 --zone-size 4M --socket here/z.sock')).trim()
   expect(existsSync(join(folder, 'here', 'z.sock'))).toBe(true)
   expect(await there('device list --socket here/z.sock')).toContain(path)
-  await there(`device delete ${path} --socket here/z.sock`)
-  const { pid } = JSON.parse(await there('daemon --stop --json --socket here/z.sock'))
-  await gone(pid)
+  const stopped = JSON.parse(await there('daemon --stop --json --socket here/z.sock'))
+  await gone(stopped.pid)
+  expect(existsSync(path)).toBe(false)
   rmSync(folder, { recursive: true })
 })
 
