@@ -34,6 +34,8 @@ export function formatDevice(device: DeviceInfo): string {
     ['queues', `${device.queues} of depth ${device.depth}`],
     ['recovery', device.recovery ? 'yes' : 'no'],
     ['same-fill', device.sameFill ? 'yes' : 'no'],
+    ['compression', device.compression],
+    ['memory limit', device.memoryLimit === 0 ? 'none' : formatSize(device.memoryLimit)],
     ['profile', device.profile],
   ])
 }

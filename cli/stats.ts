@@ -22,7 +22,7 @@ import {
 const WATCH_MS = 1000
 const BUSY_ZONES = 10
 /** Lines of a screen that are not busy zones: what is drawn over must not scroll. */
-const OTHER_LINES = 20
+const OTHER_LINES = 23
 /** Home, and clear to the end of the screen: what is drawn over is not seen to flicker. */
 const REDRAW = '\u001b[H\u001b[J'
 
@@ -57,12 +57,23 @@ function countersText(counters: Counters): [string, string][] {
   ]
 }
 
+const shrinkage = ({ origBytes, comprBytes }: DeviceStats['media']): string =>
+  (origBytes / comprBytes).toFixed(2)
+
+/** In zram's words, which people who look for these numbers know. */
 function mediaText({ media }: DeviceStats): [string, string][] {
-  const sameFillBytes = media.sameFillPages * media.pageBytes
+  const pages = (count: number) => transfers(count, count * media.pageBytes)
+  const ratio = media.comprBytes === 0 ? '' : ` (1 : ${shrinkage(media)})`
+  const spare = media.spareBytes === 0 ? '' : `, ${formatSize(media.spareBytes)} of it spare`
+  const limit =
+    media.memoryLimitBytes === 0 ? '' : `, of at most ${formatSize(media.memoryLimitBytes)}`
   return [
-    ['raw pages', transfers(media.rawPages, media.rawPages * media.pageBytes)],
-    ['same-fill pages', `${transfers(media.sameFillPages, sameFillBytes)} that need no memory`],
-    ['memory', formatSize(media.memoryBytes)],
+    ['orig data', formatSize(media.origBytes)],
+    ['compr data', `${formatSize(media.comprBytes)}${ratio}`],
+    ['mem used', `${formatSize(media.memoryBytes)}${spare}${limit}`],
+    ['same pages', `${pages(media.sameFillPages)} that need no memory`],
+    ['compr pages', pages(media.compressedPages)],
+    ['huge pages', `${pages(media.rawPages)} stored as they are`],
   ]
 }
 
@@ -79,14 +90,18 @@ function busyZones({ perZone }: DeviceStats, count: number): string {
   const most = [...busy].sort((a, b) => b.writtenBytes - a.writtenBytes || a.zone - b.zone)
   const rows = most
     .slice(0, count)
-    .map(({ zone, writes, writtenBytes, resets }) => [
-      String(zone),
-      formatCount(writes),
-      formatSize(writtenBytes),
-      formatCount(resets),
+    .map(zone => [
+      String(zone.zone),
+      formatCount(zone.writes),
+      formatSize(zone.writtenBytes),
+      formatCount(zone.resets),
+      formatSize(zone.origBytes),
+      formatSize(zone.comprBytes),
+      formatSize(zone.memoryBytes),
     ])
   const note = busy.length > count ? `and ${busy.length - count} more (--json has all)\n` : ''
-  const columns = [right('ZONE'), right('WRITES'), right('WRITTEN'), right('RESETS')]
+  const names = ['ZONE', 'WRITES', 'WRITTEN', 'RESETS', 'ORIG', 'COMPR', 'MEM']
+  const columns = names.map(name => right(name))
   return `\n${formatTable(columns, rows)}${note}`
 }
 

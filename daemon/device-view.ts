@@ -3,6 +3,7 @@
  *
  * Read from shared memory while the workers write it: each value is whole, a set of values may be one request apart.
  */
+import { PAGE_BYTES, type PageStats } from '../ublk-native/index.js'
 import {
   conditionName,
   conditionOf,
@@ -31,13 +32,12 @@ import type {
   DeviceInfo,
   DeviceStats,
   Refusal,
+  StoredStats,
   ZoneCondition,
   ZoneInfo,
   ZoneReport,
 } from './protocol.js'
 import type { DeviceRecord } from './state-directory.js'
-
-const PAGE_BYTES = 4096
 
 /** The model's names, but for the zones that have no write pointer: those are conventional. */
 function conditionText(condition: string): ZoneCondition {
@@ -81,6 +81,8 @@ export function deviceInfo(
     depth: record.depth,
     recovery: record.options.recovery,
     sameFill: record.options.sameFill,
+    compression: record.options.compression ?? 'none',
+    memoryLimit: record.options.memoryLimit ?? 0,
     profile: record.options.profile,
   }
 }
@@ -105,6 +107,8 @@ export function unreadableDeviceInfo(record: DeviceRecord): DeviceInfo {
     depth: 0,
     recovery: false,
     sameFill: false,
+    compression: '',
+    memoryLimit: 0,
     profile: '',
   }
 }
@@ -170,6 +174,18 @@ function noZones(): Record<ZoneCondition, number> {
   }
 }
 
+function storedStats(pages: PageStats): StoredStats {
+  const { rawPages, fillPages, compressedPages, compressedBytes, memoryBytes } = pages
+  return {
+    origBytes: (rawPages + fillPages + compressedPages) * PAGE_BYTES,
+    comprBytes: compressedBytes + rawPages * PAGE_BYTES,
+    memoryBytes,
+    sameFillPages: fillPages,
+    compressedPages,
+    rawPages,
+  }
+}
+
 /** `stats`. */
 export function deviceStats(device: Device): DeviceStats {
   const queues = Array.from({ length: device.record.queueCount }, (_, q) =>
@@ -183,17 +199,18 @@ export function deviceStats(device: Device): DeviceStats {
     const name = conditionText(condition)
     zones[name]++
     const { resets, writes, writtenSectors } = table.statistics(zone)
-    if (writes > 0 || resets > 0)
-      perZone.push({ zone, resets, writes, writtenBytes: writtenSectors * 512 })
+    const stored = storedStats(media.regions[zone]!)
+    if (writes > 0 || resets > 0 || stored.origBytes > 0)
+      perZone.push({ zone, resets, writes, writtenBytes: writtenSectors * 512, ...stored })
   }
   return {
     device: deviceInfo(device.record, device.geometry, 'live'),
     counters: sumCounters(queues),
     media: {
-      rawPages: media.rawPages,
-      sameFillPages: media.fillPages,
+      ...storedStats(media),
       pageBytes: PAGE_BYTES,
-      memoryBytes: media.memoryBytes,
+      spareBytes: media.spareBytes,
+      memoryLimitBytes: device.record.options.memoryLimit ?? 0,
     },
     zones,
     perZone,

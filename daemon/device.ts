@@ -26,6 +26,7 @@ import {
 } from '../ublk-native/index.js'
 import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { DaemonError } from './errors.js'
+import { mediaOptions } from './media-options.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
 import { QueuePool, type SpawnQueue } from './queue-pool.js'
@@ -73,12 +74,6 @@ function flagsOf(options: DeviceOptions): number {
   const base = UBLK_F_ZONED | UBLK_F_USER_COPY | UBLK_F_CMD_IOCTL_ENCODE
   return options.recovery ? base | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE : base
 }
-
-/**
- * Memory of reset zones that a device keeps for its next writes. A page that has memory is written by the kernel at once; else
- * it is copied twice, and cleared first. Given back when memory runs out.
- */
-const SPARE_BYTES = 64 * 1024 * 1024
 
 export class Device {
   readonly path: string
@@ -202,13 +197,7 @@ export class Device {
     this.#buffer = buffer
     if (create) SharedState.format(buffer, this.geometry, queueCount, depth)
     this.#state = new SharedState(buffer, this.geometry, queueCount, depth)
-    this.#media = openMedia({
-      directory,
-      bytes: this.geometry.totalBytes,
-      sameFill: options.sameFill,
-      spareBytes: SPARE_BYTES,
-      create,
-    })
+    this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
   }
 
   #unmap(): void {
@@ -251,8 +240,7 @@ export class Device {
       queueCount,
       depth,
       maxIoBytes,
-      sameFill: options.sameFill,
-      spareBytes: SPARE_BYTES,
+      media: mediaOptions(devicePath(id), options, this.geometry),
     }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })

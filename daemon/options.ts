@@ -18,6 +18,8 @@ export interface OptionSpec {
   readonly min?: number
   readonly max?: number
   readonly choices?: readonly string[]
+  /** What to say of the choices, when they are too many to list. */
+  readonly choicesDoc?: string
   readonly doc: string
 }
 
@@ -37,11 +39,16 @@ export interface DeviceOptions {
   profile: string
   recovery: boolean
   sameFill: boolean
+  compression: string
+  memoryLimit: number
   unsafeKernel: boolean
 }
 
 const MIB = 1024 * 1024
 const GIB = 1024 * MIB
+const TIB = 1024 * GIB
+
+const ZSTD_LEVELS = Array.from({ length: 22 }, (_, i) => i + 1)
 
 /** Geometries of known drives. A profile replaces defaults; an option that is given wins over it. */
 export const PROFILES: Readonly<Record<string, { doc: string; options: Partial<DeviceOptions> }>> =
@@ -187,6 +194,24 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     doc: 'store pages that repeat one 64-bit word as metadata',
   },
   {
+    key: 'compression',
+    flag: 'compression',
+    type: 'choice',
+    default: 'none',
+    choices: ['none', 'lz4', 'zstd', ...ZSTD_LEVELS.map(level => `zstd:${level}`)],
+    choicesDoc: 'none, lz4, zstd, or zstd:LEVEL with a level from 1 to 22',
+    doc: 'compress pages of sequential zones; zstd alone is level 1',
+  },
+  {
+    key: 'memoryLimit',
+    flag: 'memory-limit',
+    type: 'bytes',
+    default: 0,
+    min: 0,
+    max: 16 * TIB,
+    doc: 'most memory that the data may take; past it writes get ENOSPC; 0: no limit',
+  },
+  {
     key: 'unsafeKernel',
     flag: 'unsafe-kernel',
     type: 'boolean',
@@ -201,7 +226,7 @@ const UNITS: Readonly<Record<string, number>> = {
   k: 1024,
   m: MIB,
   g: GIB,
-  t: 1024 * GIB,
+  t: TIB,
 }
 
 /** "64M", "64MiB", "4096" → bytes; NaN when it is none of these. */
@@ -214,7 +239,7 @@ export function parseBytes(text: string): number {
 /** 67108864 → "64M". Exact: what does not divide stays in the smaller unit. */
 export function formatBytes(bytes: number): string {
   for (const [suffix, unit] of [
-    ['T', 1024 * GIB],
+    ['T', TIB],
     ['G', GIB],
     ['M', MIB],
     ['K', 1024],
@@ -225,7 +250,7 @@ export function formatBytes(bytes: number): string {
 }
 
 function rangeOf(spec: OptionSpec): string {
-  if (spec.type === 'choice') return `one of ${spec.choices!.join(', ')}`
+  if (spec.type === 'choice') return `one of ${spec.choicesDoc ?? spec.choices!.join(', ')}`
   if (spec.type === 'boolean') return 'true or false'
   const show = spec.type === 'bytes' ? formatBytes : String
   return `${spec.type === 'bytes' ? 'a size' : 'a whole number'} from ${show(spec.min!)} to ${show(spec.max!)}`

@@ -26,6 +26,10 @@ export interface DeviceInfo {
   depth: number
   recovery: boolean
   sameFill: boolean
+  /** As `--compression` takes it. */
+  compression: string
+  /** Bytes; 0: no limit. */
+  memoryLimit: number
   profile: string
 }
 
@@ -82,6 +86,35 @@ export interface Refusal {
   hint: string
 }
 
+/** What is stored and what it takes: zram's mm_stat (Documentation/admin-guide/blockdev/zram.rst), in bytes and pages. */
+export interface StoredStats {
+  /** Bytes of all pages that hold data, as the host wrote them. */
+  origBytes: number
+  /** Bytes of them that are stored: compressed pages as they are, raw ones whole, same-fill ones nothing. */
+  comprBytes: number
+  /** Bytes of memory that these take, rounded up to what was reserved. */
+  memoryBytes: number
+  sameFillPages: number
+  compressedPages: number
+  /** Pages that are stored as they are: zram's huge pages. */
+  rawPages: number
+}
+
+export interface MediaStats extends StoredStats {
+  pageBytes: number
+  /** Of memoryBytes: kept by resets for the next writes. */
+  spareBytes: number
+  /** 0: no limit. */
+  memoryLimitBytes: number
+}
+
+export interface ZoneStats extends StoredStats {
+  zone: number
+  resets: number
+  writes: number
+  writtenBytes: number
+}
+
 /** Totals since the device was made. */
 export interface DeviceStats {
   device: DeviceInfo
@@ -101,9 +134,10 @@ export interface DeviceStats {
     turns: number
     requests: number
   }
-  media: { rawPages: number; sameFillPages: number; pageBytes: number; memoryBytes: number }
+  media: MediaStats
   zones: Record<ZoneCondition, number>
-  perZone: { zone: number; resets: number; writes: number; writtenBytes: number }[]
+  /** Zones that were written or reset, or hold data. */
+  perZone: ZoneStats[]
 }
 
 /** What each verb takes and gives. */

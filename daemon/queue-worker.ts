@@ -7,7 +7,13 @@
  */
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { hardenThread, mapShared, openMedia, openQueue } from '../ublk-native/index.js'
+import {
+  hardenThread,
+  type MediaOptions,
+  mapShared,
+  openMedia,
+  openQueue,
+} from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { Planner } from './plan.js'
 import { serve } from './serve.js'
@@ -22,8 +28,7 @@ export interface WorkerTask {
   queueCount: number
   depth: number
   maxIoBytes: number
-  sameFill: boolean
-  spareBytes: number
+  media: Omit<MediaOptions, 'create'>
 }
 
 function run(task: WorkerTask): void {
@@ -31,13 +36,7 @@ function run(task: WorkerTask): void {
   const bytes = SharedState.bytesNeeded(geometry, task.queueCount, task.depth)
   const buffer = mapShared(join(task.directory, 'table'), bytes, false)
   const state = new SharedState(buffer, geometry, task.queueCount, task.depth)
-  const media = openMedia({
-    directory: task.directory,
-    bytes: geometry.totalBytes,
-    sameFill: task.sameFill,
-    spareBytes: task.spareBytes,
-    create: false,
-  })
+  const media = openMedia({ ...task.media, create: false })
   hardenThread()
   const queue = openQueue({
     charFd: task.charFd,

@@ -120,7 +120,16 @@ export async function buildAddon({ asan = false } = {}) {
     writeFileSync(stampPath, JSON.stringify({ ...stamps, ...done, linked: 'no' }))
   }
   const linkFlags = asan ? ASAN_FLAGS : []
-  await run(compiler, ['-shared', ...linkFlags, '-o', addon, ...linked, '-luring'])
+  await run(compiler, [
+    '-shared',
+    ...linkFlags,
+    '-o',
+    addon,
+    ...linked,
+    '-luring',
+    '-llz4',
+    '-lzstd',
+  ])
   writeFileSync(stampPath, JSON.stringify(fresh))
   return addon
 }

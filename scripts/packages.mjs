@@ -19,6 +19,8 @@ const staticBusybox = host =>
 const BUILD = [
   { name: 'g++', isThere: program('g++') },
   { name: 'liburing-dev', isThere: file('/usr/include/liburing.h') },
+  { name: 'liblz4-dev', isThere: file('/usr/include/lz4.h') },
+  { name: 'libzstd-dev', isThere: file('/usr/include/zstd.h') },
   { name: 'util-linux', isThere: program('blkzone') },
 ]
 const VM = [

@@ -23,7 +23,7 @@ export interface NativeMediaHandle {
   discard(offsetBytes: number, lengthBytes: number): number
   recycle(offsetBytes: number, lengthBytes: number): number
   flush(): number
-  stats(): { rawPages: number; fillPages: number; sparePages: number; memoryBytes: number }
+  stats(words: Float64Array): { usedBytes: number; spareBytes: number }
   close(): void
 }
 
@@ -69,10 +69,15 @@ export interface Addon {
   ): Promise<NativeOutcome>
   openMedia(
     directory: string | null,
-    bytes: number,
     sameFill: boolean,
-    spareBytes: number,
     create: boolean,
+    bytes: number,
+    regionBytes: number,
+    inPlaceBytes: number,
+    codec: number,
+    level: number,
+    spareBytes: number,
+    limitBytes: number,
   ): NativeMediaHandle | NativeOutcome
   openQueue(
     charFd: number,

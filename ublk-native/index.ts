@@ -25,7 +25,14 @@ export {
 export { benchNs, fillBuffer, fillScan, type ScanVariant, scanVariants } from './fill-scan.js'
 export { kick, registerKick, unregisterKick } from './kick.js'
 export * from './layout.js'
-export { type MediaOptions, type MediaStats, type NativeMedia, openMedia } from './media.js'
+export {
+  type Compression,
+  type MediaOptions,
+  type MediaStats,
+  type NativeMedia,
+  openMedia,
+  type PageStats,
+} from './media.js'
 export { type DeviceParams, encodeParams } from './params.js'
 export { openQueue, type Queue, type QueueOptions } from './queue.js'
 export {

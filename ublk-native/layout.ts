@@ -24,8 +24,11 @@ export const PARITY_SHIFT = 16
 export const PAGE_HOLE = 0
 export const PAGE_FILL = 1
 export const PAGE_RAW = 2
-export const PAGE_SPARE = 3
-export const PAGE_CLAIMED = 4
+export const PAGE_COMPRESSED = 3
+export const CODEC_NONE = 0
+export const CODEC_LZ4 = 1
+export const CODEC_ZSTD = 2
+export const COMPRESSED_BYTES_MAX = 3072
 export const PAGE_BYTES = 4096
 
 export const UBLK_F_SUPPORT_ZERO_COPY = 1 << 0
@@ -113,8 +116,11 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   PAGE_HOLE,
   PAGE_FILL,
   PAGE_RAW,
-  PAGE_SPARE,
-  PAGE_CLAIMED,
+  PAGE_COMPRESSED,
+  CODEC_NONE,
+  CODEC_LZ4,
+  CODEC_ZSTD,
+  COMPRESSED_BYTES_MAX,
   PAGE_BYTES,
   UBLK_MAX_QUEUE_DEPTH,
   DEV_INFO_BYTES,

@@ -1,6 +1,6 @@
 /**
  * The media: where the bytes of a device are. Pages of 4 KiB, each of one kind: hole (zeros), same-fill (one 64-bit word
- * repeated, no memory), raw. See docs/BOUNDARY.md for the two files, `pages` and `data`.
+ * repeated, no memory), compressed, raw. See docs/BOUNDARY.md for the two files, `pages` and `data`.
  *
  * Guarantees: every result is >= 0 or -errno; a full file system gives -ENOSPC, never a signal; a process killed at any
  * moment leaves files that can be opened again, and what a finished call stored is there. Any number of threads may use one
@@ -8,28 +8,41 @@
  */
 import { addon, type NativeMediaHandle, type NativeOutcome } from './addon.js'
 import { UblkError } from './errors.js'
+import { CODEC_LZ4, CODEC_NONE, CODEC_ZSTD, PAGE_BYTES } from './layout.js'
 
-export interface MediaStats {
-  /** Pages that take memory. */
+/** Pages and memory, in the words of zram's mm_stat. */
+export interface PageStats {
+  /** Pages that did not shrink enough, or were not compressed. */
   rawPages: number
-  /** Pages that are one repeated word. */
+  /** Pages that are one repeated word: no memory. */
   fillPages: number
-  /** Pages that read as zeros and whose memory is kept for the next write: see MediaOptions.spareBytes. */
-  sparePages: number
-  /** Bytes of memory that raw and spare pages take. */
+  compressedPages: number
+  /** Bytes that the compressed pages take. */
+  compressedBytes: number
+  /** Bytes of memory in all: what pages take, rounded up to what was reserved for them. */
   memoryBytes: number
+}
+
+export interface MediaStats extends PageStats {
+  /** Of memoryBytes, what resets have kept for the next writes: see MediaOptions.spareBytes. */
+  spareBytes: number
+  /** One entry a region; one for all when there are none. */
+  regions: PageStats[]
 }
 
 /** Offsets and lengths in bytes, of any alignment (whole pages are cheapest), within `bytes`; else -EINVAL. */
 export interface NativeMedia {
   readonly bytes: number
-  /** Fill `target`. Returns its length or -errno. */
+  /** Fill `target`. Returns its length or -errno; -EIO when stored bytes are damaged. */
   read(offsetBytes: number, target: Uint8Array): number
   /** Store `source`. Returns its length or -errno; after an error any part may have been stored. */
   write(offsetBytes: number, source: Uint8Array): number
-  /** Make a range zeros and give its memory back. Returns 0 or -errno. */
+  /**
+   * Make a range zeros. In place its memory is given back; in a region only what was taken last can be taken again, the rest
+   * comes back when the region is recycled. Returns 0 or -errno.
+   */
   discard(offsetBytes: number, lengthBytes: number): number
-  /** As discard, but up to `spareBytes` of memory stay with their pages: the kernel copies the next writes straight in. */
+  /** As discard. Whole regions begin anew: their memory is given back, but for up to `spareBytes` in all. */
   recycle(offsetBytes: number, lengthBytes: number): number
   /** Make what was stored durable, where the files are on a disk. Returns 0 or -errno. */
   flush(): number
@@ -38,19 +51,68 @@ export interface NativeMedia {
   close(): void
 }
 
+export type Compression = 'none' | 'lz4' | 'zstd'
+
+const CODECS: Readonly<Record<Compression, number>> = {
+  none: CODEC_NONE,
+  lz4: CODEC_LZ4,
+  zstd: CODEC_ZSTD,
+}
+
 export interface MediaOptions {
   /** Where `pages` and `data` are; null: anonymous memory that goes with the last user. */
   directory: string | null
   bytes: number
+  /** A power of two: a region is written in order and emptied whole. 0 (default): everything is written in place. */
+  regionBytes?: number
+  /** The first so many bytes, whole regions, are written in place. They are not compressed. Default 0. */
+  inPlaceBytes?: number
   /** Look for same-fill pages in what is written. */
   sameFill: boolean
+  /** What pages in regions are compressed with; default none. */
+  compression?: Compression
+  /** ZSTD's level, 1 (default) to 22. */
+  compressionLevel?: number
   /**
    * How much memory recycle() may keep, over the whole media (default 0). It is given back when memory runs out: a write
    * gets -ENOSPC only when there is none left.
    */
   spareBytes?: number
+  /** How much memory pages may take; past it a write gets -ENOSPC. 0 (default): no limit. */
+  limitBytes?: number
   /** Make both files (what was there is lost), or open those that are there. */
   create: boolean
+}
+
+/** The numbers of a region, in the order in which the addon writes them. */
+const STATS_WORDS = 5
+
+function pageStats(words: Float64Array): PageStats {
+  const [rawPages, fillPages, compressedPages, compressedBytes, memoryBytes] = words as unknown as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  return { rawPages, fillPages, compressedPages, compressedBytes, memoryBytes }
+}
+
+function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats {
+  const { regionBytes = 0, inPlaceBytes = 0, bytes } = options
+  const regionCount = regionBytes === 0 ? 1 : bytes / regionBytes
+  const words = new Float64Array(regionCount * STATS_WORDS)
+  const { usedBytes, spareBytes } = native.stats(words)
+  const regions: PageStats[] = []
+  const sums = new Float64Array(STATS_WORDS)
+  for (let index = 0; index < regionCount; index++) {
+    const own = words.subarray(index * STATS_WORDS, (index + 1) * STATS_WORDS)
+    const isInPlace = regionBytes === 0 || index * regionBytes < inPlaceBytes
+    if (isInPlace) own[4] = own[0]! * PAGE_BYTES
+    for (let i = 0; i < STATS_WORDS; i++) sums[i]! += own[i]!
+    regions.push(pageStats(own))
+  }
+  return { ...pageStats(sums), memoryBytes: usedBytes, spareBytes, regions }
 }
 
 /**
@@ -58,13 +120,26 @@ export interface MediaOptions {
  * ENOSPC, EACCES.
  */
 export function openMedia(options: MediaOptions): NativeMedia {
-  const { directory, bytes, sameFill, spareBytes = 0, create } = options
-  const opened = addon().openMedia(directory, bytes, sameFill, spareBytes, create)
+  const { directory, bytes, sameFill, create } = options
+  const { regionBytes = 0, inPlaceBytes = 0, spareBytes = 0, limitBytes = 0 } = options
+  const { compression = 'none', compressionLevel = 1 } = options
+  const opened = addon().openMedia(
+    directory,
+    sameFill,
+    create,
+    bytes,
+    regionBytes,
+    inPlaceBytes,
+    CODECS[compression],
+    compressionLevel,
+    spareBytes,
+    limitBytes,
+  )
   if (isOutcome(opened)) {
     const where = directory ?? 'anonymous memory'
     throw new UblkError('open media', opened.result, `${where}: ${opened.syscall}`)
   }
-  return opened
+  return Object.assign(Object.create(opened), { stats: () => readStats(opened, options) })
 }
 
 function isOutcome(value: NativeMediaHandle | NativeOutcome): value is NativeOutcome {

@@ -31,6 +31,8 @@ export const device: DeviceInfo = {
   depth: 128,
   recovery: true,
   sameFill: true,
+  compression: 'lz4',
+  memoryLimit: 1024 * 1024,
   profile: 'default',
 }
 
@@ -104,6 +106,24 @@ const NO_ZONES: Record<ZoneCondition, number> = {
   offline: 0,
 }
 
+/** Three raw pages, and three that were compressed to a KiB. */
+const STORED = {
+  origBytes: 6 * 4096,
+  comprBytes: 15 * 1024,
+  memoryBytes: 16 * 1024,
+  sameFillPages: 0,
+  compressedPages: 3,
+  rawPages: 3,
+}
+const NOTHING = {
+  origBytes: 0,
+  comprBytes: 0,
+  memoryBytes: 0,
+  sameFillPages: 0,
+  compressedPages: 0,
+  rawPages: 0,
+}
+
 /** Counters of a device that wrote `writes` times 4 KiB. */
 export function statsOf(writes: number): DeviceStats {
   return {
@@ -124,11 +144,18 @@ export function statsOf(writes: number): DeviceStats {
       turns: 1000,
       requests: 2500,
     },
-    media: { rawPages: 3, sameFillPages: 1024, pageBytes: 4096, memoryBytes: 12 * 1024 },
+    media: {
+      ...STORED,
+      sameFillPages: 1024,
+      origBytes: 1030 * 4096,
+      pageBytes: 4096,
+      spareBytes: 0,
+      memoryLimitBytes: 1024 * 1024,
+    },
     zones: { ...NO_ZONES, conventional: 1, empty: 6, full: 1 },
     perZone: [
-      { zone: 1, resets: 0, writes: 0, writtenBytes: 0 },
-      { zone: 2, resets: 3, writes, writtenBytes: writes * 4096 },
+      { zone: 1, resets: 0, writes: 0, writtenBytes: 0, ...NOTHING },
+      { zone: 2, resets: 3, writes, writtenBytes: writes * 4096, ...STORED },
     ],
   }
 }

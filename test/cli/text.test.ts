@@ -101,6 +101,8 @@ it('device show and list', () => {
     queues         1 of depth 128
     recovery       yes
     same-fill      yes
+    compression    lz4
+    memory limit   1 MiB
     profile        default
     "
   `)
@@ -156,22 +158,25 @@ it('stats', () => {
   expect(formatStats({ stats: statsOf(1234), atMs: 0 }, null)).toMatchInlineSnapshot(`
     "/dev/ublkb0  live, 1 conventional, 6 empty, 1 full
 
-    reads            2 (8 KiB)
-    writes           1,234 (4.8 MiB)
-    appends          0 (0 B)
-    flushes          1
-    discards         0
-    zone commands    3
-    zone reports     4
-    refused          1 (\`zslab explain\` says why)
-    failed           0
-    turns            1,000, 2.50 requests a turn
-    raw pages        3 (12 KiB)
-    same-fill pages  1,024 (4 MiB) that need no memory
-    memory           12 KiB
+    reads          2 (8 KiB)
+    writes         1,234 (4.8 MiB)
+    appends        0 (0 B)
+    flushes        1
+    discards       0
+    zone commands  3
+    zone reports   4
+    refused        1 (\`zslab explain\` says why)
+    failed         0
+    turns          1,000, 2.50 requests a turn
+    orig data      4.0 MiB
+    compr data     15 KiB (1 : 274.67)
+    mem used       16 KiB, of at most 1 MiB
+    same pages     1,024 (4 MiB) that need no memory
+    compr pages    3 (12 KiB)
+    huge pages     3 (12 KiB) stored as they are
 
-    ZONE  WRITES  WRITTEN  RESETS
-       2   1,234  4.8 MiB       3
+    ZONE  WRITES  WRITTEN  RESETS    ORIG   COMPR     MEM
+       2   1,234  4.8 MiB       3  24 KiB  15 KiB  16 KiB
     "
   `)
 })
@@ -191,6 +196,8 @@ it('start', () => {
     queues         1 of depth 128
     recovery       yes
     same-fill      yes
+    compression    lz4
+    memory limit   1 MiB
     profile        default
 
     Three things to try:

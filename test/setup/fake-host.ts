@@ -49,6 +49,8 @@ export interface FakeOptions {
 export const CONTENTS: Record<string, readonly string[]> = {
   'g++': ['/usr/bin/g++'],
   'liburing-dev': ['/usr/include/liburing.h'],
+  'liblz4-dev': ['/usr/include/lz4.h'],
+  'libzstd-dev': ['/usr/include/zstd.h'],
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],
   'busybox-static': ['/bin/busybox', '/var/lib/dpkg/info/busybox-static.list'],
   'xz-utils': ['/usr/bin/xz'],

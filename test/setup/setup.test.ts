@@ -44,7 +44,7 @@ describe('a fresh clone', () => {
     const host = fakeHost()
     expect(await run(host)).toBe(0)
     expect(host.stdout.split('\n')).toEqual([
-      'apt-get: installing g++ liburing-dev fio qemu-system-x86 busybox-static xz-utils zstd ... 0.0 s',
+      'apt-get: installing g++ liburing-dev liblz4-dev libzstd-dev fio qemu-system-x86 busybox-static xz-utils zstd ... 0.0 s',
       'npm: installing packages ... 0.0 s',
       'building TypeScript and the addon, about a minute the first time',
       '',

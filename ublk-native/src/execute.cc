@@ -24,7 +24,7 @@ int Transfer::open(int charFd, std::shared_ptr<Media> media, size_t maxIoBytes) 
   segments_ = std::make_unique<iovec[]>(SEGMENTS);
   const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   int bad = bounce_.map(-1, std::min(BOUNCE_BYTES, maxIoBytes), PROT_READ | PROT_WRITE, anonymous);
-  if (bad == 0) bad = fills_.map(-1, maxIoBytes + PAGE_BYTES, PROT_READ | PROT_WRITE, anonymous);
+  if (bad == 0) bad = fills_.map(-1, maxIoBytes + 2 * PAGE_BYTES, PROT_READ | PROT_WRITE, anonymous);
   // Pages of our own, not the kernel's one zero page: get_user_pages_fast() refuses that, each time.
   const int populated = anonymous | MAP_POPULATE;
   if (bad == 0) bad = zeros_.map(-1, maxIoBytes, PROT_READ | PROT_WRITE, populated);
@@ -39,16 +39,15 @@ int32_t Transfer::intoMedia(uint64_t position, uint64_t mediaOffset, uint32_t by
     const size_t within = (mediaOffset + done) & PAGE_MASK;
     const size_t part = std::min<size_t>(bytes - done, bounce_.length - within);
     const uint64_t offset = mediaOffset + done;
-    int failed;
-    if (!filled_ && media_->claim(offset, part)) {
-      failed = asFull(readAll(charFd_, media_->raw(offset), part, position + done));
-      if (failed == 0)
-        failed = media_->land(offset, part, &filled_);
-      else
-        media_->unclaim(offset, part);
-    } else {
-      failed = readAll(charFd_, bounce_.bytes, part, position + done);
-      if (failed == 0) failed = media_->store(offset, bounce_.bytes, part, &filled_);
+    uint8_t* const at = media_->claim(offset, part, filled_);
+    int failed = readAll(charFd_, at != nullptr ? at : bounce_.bytes, part, position + done);
+    if (at == nullptr && failed == 0) {
+      failed = media_->store(offset, bounce_.bytes, part, &filled_);
+    } else if (at != nullptr && failed == 0) {
+      failed = media_->land(offset, part, at, &filled_);
+    } else if (at != nullptr) {
+      media_->unclaim(offset, part, at);
+      failed = asFull(failed);
     }
     if (failed != 0) return failed;
     done += static_cast<uint32_t>(part);
@@ -125,6 +124,14 @@ int Transfer::addFill(uint64_t word, size_t length) {
   return addSegment(at, length);
 }
 
+int Transfer::addExpanded(uint64_t page, size_t within, size_t length) {
+  uint8_t* at = fills_.bytes + fillsUsed_;
+  if (const int bad = media_->expand(page, at); bad != 0) return bad;
+  keptBytes_ = std::min(keptBytes_, fillsUsed_);
+  fillsUsed_ += PAGE_BYTES;
+  return addSegment(at + within, length);
+}
+
 int32_t Transfer::outOfMedia(uint64_t position, uint64_t mediaOffset, uint32_t bytes,
                              uint32_t requestBytes) {
   if (const int full = media_->prepare(mediaOffset, bytes); full != 0) return full;
@@ -139,7 +146,9 @@ int32_t Transfer::outOfMedia(uint64_t position, uint64_t mediaOffset, uint32_t b
     const auto part = static_cast<uint32_t>(std::min<size_t>(PAGE_BYTES - within, bytes - done));
     const uint8_t kind = media_->kind(page);
     if (kind == PAGE_RAW)
-      failed = addSegment(media_->raw(offset), part);
+      failed = addSegment(media_->raw(page) + within, part);
+    else if (kind == PAGE_COMPRESSED)
+      failed = addExpanded(page, within, part);
     else if (kind == PAGE_FILL)
       failed = addFill(std::rotr(media_->word(page), static_cast<int>(within % 8 * 8)), part);
     else

@@ -19,8 +19,7 @@ inline constexpr uint32_t PARITY_SHIFT = 16;
 inline constexpr uint8_t PAGE_HOLE = 0;
 inline constexpr uint8_t PAGE_FILL = 1;
 inline constexpr uint8_t PAGE_RAW = 2;
-inline constexpr uint8_t PAGE_SPARE = 3;    // reads as a hole; its memory is kept for the next write
-inline constexpr uint8_t PAGE_CLAIMED = 4;  // a spare page that a thread is filling, or giving back
+inline constexpr uint8_t PAGE_COMPRESSED = 3;
 inline constexpr uint32_t PAGE_SHIFT = 12;
 inline constexpr uint32_t PAGE_BYTES = 1U << PAGE_SHIFT;
 
@@ -41,20 +40,40 @@ struct Command {
 static_assert(sizeof(Command) == COMMAND_WORDS * 4);
 static_assert(offsetof(Command, mediaOffsetLow) == 16 && offsetof(Command, lbaLow) == 24);
 
-// The head of the `pages` file. Kinds (1 byte a page) follow it, then fill words (8 bytes a page) from the next multiple of 8.
+inline constexpr uint32_t CODEC_NONE = 0;
+inline constexpr uint32_t CODEC_LZ4 = 1;
+inline constexpr uint32_t CODEC_ZSTD = 2;
+// A page that does not shrink to three quarters is stored as it is.
+inline constexpr uint32_t COMPRESSED_BYTES_MAX = PAGE_BYTES / 4 * 3;
+
+// The head of the `pages` file. Regions follow it, kinds (1 byte a page), and words (8 bytes a page) from a multiple of 8.
 struct PagesHeader {
   uint64_t magic;
   uint32_t version;
-  uint32_t pageBytes;
+  uint32_t codec;
   uint64_t bytes;
-  int64_t rawPages;
-  int64_t fillPages;
-  int64_t owner;  // the process that counted the pages last
-  int64_t sparePages;  // claimed ones too
-  uint64_t reserved;
+  uint64_t regionBytes;
+  uint64_t inPlaceBytes;
+  int64_t owner;       // the process that counted last
+  int64_t usedBytes;   // memory of all regions
+  int64_t spareBytes;  // of that, what resets have kept
 };
 static_assert(sizeof(PagesHeader) == 64);
 inline constexpr uint64_t PAGES_MAGIC = 0x50414d42414c535aULL;  // "ZSLABMAP"
 inline constexpr uint32_t PAGES_VERSION = 2;
+
+// A part of the media that is written in order and emptied whole, in one cache line. Those that are written in place have
+// only the counters.
+struct Region {
+  uint64_t cursor;  // bytes taken of its part of `data`
+  uint64_t ready;   // bytes of that part that have memory
+  uint64_t spare;   // what the last reset kept of them, until the next write; else 0
+  int64_t rawPages;
+  int64_t fillPages;
+  int64_t compressedPages;
+  int64_t compressedBytes;
+  uint64_t reserved;
+};
+static_assert(sizeof(Region) == 64);
 
 }  // namespace ublk

@@ -1,10 +1,14 @@
 // Media for TypeScript: an object of functions that share one MediaBinding.
+#include <algorithm>
 #include <cerrno>
 
 #include "napi-util.h"
 
 namespace ublk {
 namespace {
+
+// Numbers of a region in stats(), in order.
+constexpr size_t STATS_WORDS = 5;
 
 Media* mediaOf(const Napi::CallbackInfo& info) {
   return static_cast<MediaBinding*>(info.Data())->media.get();
@@ -45,16 +49,27 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   return toNumber(info, media == nullptr ? -EBADF : media->flush());
 }
 
+// stats(Float64Array of STATS_WORDS a region): the media's own numbers are the sums; the two that are not are returned.
 Napi::Value stats(const Napi::CallbackInfo& info) {
   const Media* media = mediaOf(info);
-  const int64_t raw = media == nullptr ? 0 : media->rawPages();
-  const int64_t fill = media == nullptr ? 0 : media->fillPages();
-  const int64_t spare = media == nullptr ? 0 : media->sparePages();
+  if (!info[0].IsTypedArray() ||
+      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
+    return typeError(info.Env(), "argument 0 must be a Float64Array");
+  auto target = info[0].As<Napi::Float64Array>();
   Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("rawPages", static_cast<double>(raw));
-  object.Set("fillPages", static_cast<double>(fill));
-  object.Set("sparePages", static_cast<double>(spare));
-  object.Set("memoryBytes", static_cast<double>((raw + spare) * PAGE_BYTES));
+  object.Set("usedBytes", static_cast<double>(media == nullptr ? 0 : media->usedBytes()));
+  object.Set("spareBytes", static_cast<double>(media == nullptr ? 0 : media->spareBytes()));
+  if (media == nullptr) return object;
+  double* next = target.Data();
+  const uint64_t room = target.ElementLength() / STATS_WORDS;
+  for (uint64_t index = 0; index < std::min(room, media->regionCount()); index++) {
+    const Region region = media->region(index);
+    *next++ = static_cast<double>(region.rawPages);
+    *next++ = static_cast<double>(region.fillPages);
+    *next++ = static_cast<double>(region.compressedPages);
+    *next++ = static_cast<double>(region.compressedBytes);
+    *next++ = static_cast<double>(region.ready);
+  }
   return object;
 }
 
@@ -63,28 +78,36 @@ Napi::Value closeMedia(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openMedia(directory | null, bytes, sameFill, spareBytes, create): object | Outcome (`syscall` says what is wrong)
+// openMedia(directory | null, sameFill, create, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
+// regionBytes, inPlaceBytes, codec, level, spareBytes, limitBytes.
 Napi::Value openMedia(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
-  const bool anonymous = arguments.isNull(0);
-  const std::string directory = anonymous ? std::string() : arguments.string(0);
-  const int64_t bytes = arguments.integer(1);
-  const bool sameFill = arguments.boolean(2);
-  const int64_t spareBytes = arguments.integer(3);
-  const bool create = arguments.boolean(4);
+  MediaOptions options;
+  if (!arguments.isNull(0)) options.directory = arguments.string(0);
+  options.sameFill = arguments.boolean(1);
+  options.create = arguments.boolean(2);
+  uint64_t numbers[7] = {};
+  for (size_t i = 0; i < std::size(numbers); i++)
+    numbers[i] = static_cast<uint64_t>(arguments.integer(3 + i));
   if (!arguments.ok()) return env.Undefined();
+  options.bytes = numbers[0];
+  options.regionBytes = numbers[1];
+  options.inPlaceBytes = numbers[2];
+  options.codec = static_cast<uint32_t>(numbers[3]);
+  options.level = static_cast<int>(numbers[4]);
+  options.spareBytes = numbers[5];
+  options.limitBytes = numbers[6];
   std::unique_ptr<Media> media;
   std::string problem;
-  const int result = Media::open(anonymous ? nullptr : &directory, static_cast<uint64_t>(bytes),
-                                 sameFill, static_cast<uint64_t>(spareBytes), create, media, problem);
+  const int result = Media::open(options, media, problem);
   if (result < 0) return toObject(env, {problem, result});
   auto& medias = env.GetInstanceData<AddonState>()->medias;
   medias.push_back(std::make_unique<MediaBinding>());
   MediaBinding* binding = medias.back().get();
   binding->media = std::move(media);
   Napi::Object object = Napi::Object::New(env);
-  object.Set("bytes", static_cast<double>(bytes));
+  object.Set("bytes", static_cast<double>(options.bytes));
   object.Set("handle", Napi::External<MediaBinding>::New(env, binding));
   object.Set("read", Napi::Function::New<transfer<false>>(env, "read", binding));
   object.Set("write", Napi::Function::New<transfer<true>>(env, "write", binding));

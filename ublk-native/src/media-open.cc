@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <string>
 
 #include "media.h"
 
@@ -14,12 +15,11 @@ namespace ublk {
 namespace {
 
 constexpr uint64_t BYTES_MAX = uint64_t{1} << 52;
+constexpr uint64_t SLACK_BYTES_MIN = 64 * 1024;
 constexpr long TMPFS_MAGIC_NUMBER = 0x01021994;
 static_assert(std::endian::native == std::endian::little, "the files are little-endian");
 
 }  // namespace
-
-uint64_t wordsOffset(uint64_t pages) { return sizeof(PagesHeader) + (pages + 7) / 8 * 8; }
 
 int allocate(int fd, uint64_t offset, uint64_t length, int mode) {
   int result;
@@ -34,32 +34,55 @@ Media::~Media() {
   if (dataFd_ >= 0) ::close(dataFd_);
 }
 
-int Media::open(const std::string* directory, uint64_t bytes, bool sameFill, uint64_t spareBytes,
-                bool create, std::unique_ptr<Media>& media, std::string& problem) {
-  std::unique_ptr<Media> made(new Media);
-  made->bytes_ = bytes;
-  made->pages_ = bytes >> PAGE_SHIFT;
-  made->sameFill_ = sameFill;
-  made->sparePagesMax_ = static_cast<int64_t>(spareBytes >> PAGE_SHIFT);
-  if (bytes == 0 || (bytes & PAGE_MASK) != 0 || bytes > BYTES_MAX) {
+// What the sizes are, and that they fit together.
+int Media::checkSizes(std::string& problem) const {
+  const uint64_t region = options_.regionBytes;
+  const uint64_t inPlace = options_.inPlaceBytes;
+  if (bytes() == 0 || (bytes() & PAGE_MASK) != 0 || bytes() > BYTES_MAX)
     problem = "the size must be a multiple of 4096, and not 0";
-    return -EINVAL;
-  }
-  if (directory == nullptr && !create) {
+  else if (region != 0 && (!std::has_single_bit(region) || region < PAGE_BYTES || bytes() % region != 0))
+    problem = "the region size must be a power of two that the size is a multiple of";
+  else if (region != 0 && (inPlace % region != 0 || inPlace > bytes()))
+    problem = "what is written in place must be whole regions";
+  else if (options_.directory.empty() && !options_.create)
     problem = "anonymous memory cannot be opened again";
-    return -EINVAL;
+  else
+    return 0;
+  return -EINVAL;
+}
+
+int Media::open(const MediaOptions& options, std::unique_ptr<Media>& media, std::string& problem) {
+  std::unique_ptr<Media> made(new Media);
+  made->options_ = options;
+  if (const int wrong = made->checkSizes(problem); wrong != 0) return wrong;
+  const uint64_t region = options.regionBytes;
+  if (region == 0) {
+    made->options_.inPlaceBytes = options.bytes;
+  } else {
+    made->regionShift_ = static_cast<unsigned>(std::countr_zero(region));
+    made->regionCount_ = options.bytes / region;
+    // Room for writes that failed or came twice, whose places are not taken back: sparse, so it costs nothing.
+    made->stride_ = region + std::max<uint64_t>(SLACK_BYTES_MIN, region / 16);
   }
-  int result = made->openFiles(directory, create, problem);
-  if (result == 0) result = made->map(create, problem);
+  const uint64_t ordered = options.bytes - made->options_.inPlaceBytes;
+  made->dataBytes_ = made->options_.inPlaceBytes +
+                     (region == 0 ? 0 : ordered / region * made->stride_);
+  const uint64_t pages = options.bytes >> PAGE_SHIFT;
+  made->kindsAt_ = sizeof(PagesHeader) + made->regionCount_ * sizeof(Region);
+  made->wordsAt_ = (made->kindsAt_ + pages + 7) / 8 * 8;
+  problem = "compression";
+  int result = made->codec_.open(options.codec, options.level);
+  if (result == 0) result = made->openFiles(problem);
+  if (result == 0) result = made->map(problem);
   if (result == 0) media = std::move(made);
   return result;
 }
 
-int Media::openFiles(const std::string* directory, bool create, std::string& problem) {
+int Media::openFiles(std::string& problem) {
   const auto openOne = [&](const char* name) {
-    if (directory == nullptr) return memfd_create(name, MFD_CLOEXEC);
-    const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
-    return ::open((*directory + "/" + name).c_str(), flags, 0600);
+    if (options_.directory.empty()) return memfd_create(name, MFD_CLOEXEC);
+    const int flags = O_RDWR | O_CLOEXEC | (options_.create ? O_CREAT | O_TRUNC : 0);
+    return ::open((options_.directory + "/" + name).c_str(), flags, 0600);
   };
   dataFd_ = openOne("data");
   if (dataFd_ < 0) {
@@ -76,83 +99,110 @@ int Media::openFiles(const std::string* directory, bool create, std::string& pro
   return 0;
 }
 
-int Media::map(bool create, std::string& problem) {
-  const uint64_t wordsAt = wordsOffset(pages_);
-  const uint64_t mapBytes = wordsAt + pages_ * sizeof(uint64_t);
+// That the files are those of this media, before anything of them is mapped.
+int Media::checkFiles(std::string& problem) const {
+  struct stat pages, data;
+  if (fstat(pagesFd_, &pages) != 0 || fstat(dataFd_, &data) != 0) return -errno;
+  if (pages.st_size < static_cast<off_t>(sizeof(PagesHeader))) {
+    problem = "the file `pages` is not a page map (too short)";
+    return -EINVAL;
+  }
+  PagesHeader head;
+  if (const int bad = readAll(pagesFd_, reinterpret_cast<uint8_t*>(&head), sizeof head, 0); bad)
+    return bad;
+  if (const int wrong = checkHeader(head, problem); wrong != 0) return wrong;
+  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
+  if (static_cast<uint64_t>(pages.st_size) == mapBytes &&
+      static_cast<uint64_t>(data.st_size) == dataBytes_)
+    return 0;
+  problem = "the files `pages` and `data` have been cut or grown";
+  return -EINVAL;
+}
+
+int Media::map(std::string& problem) {
+  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
   problem = "memory for the page map";
-  if (create) {
-    if (ftruncate(dataFd_, static_cast<off_t>(bytes_)) != 0) return -errno;
+  if (options_.create) {
+    if (ftruncate(dataFd_, static_cast<off_t>(dataBytes_)) != 0) return -errno;
     if (ftruncate(pagesFd_, static_cast<off_t>(mapBytes)) != 0) return -errno;
-    if (const int full = allocate(pagesFd_, 0, sizeof(PagesHeader)); full != 0) return full;
-  } else {
-    struct stat pages, data;
-    if (fstat(pagesFd_, &pages) != 0 || fstat(dataFd_, &data) != 0) return -errno;
-    if (pages.st_size < static_cast<off_t>(sizeof(PagesHeader))) {
-      problem = "the file `pages` is not a page map (too short)";
-      return -EINVAL;
-    }
-    PagesHeader head;
-    if (const int bad = readAll(pagesFd_, reinterpret_cast<uint8_t*>(&head), sizeof head, 0); bad)
-      return bad;
-    header_ = &head;
-    const int wrong = checkHeader(problem);
-    header_ = nullptr;
-    if (wrong != 0) return wrong;
-    if (static_cast<uint64_t>(pages.st_size) != mapBytes ||
-        static_cast<uint64_t>(data.st_size) != bytes_) {
-      problem = "the files `pages` and `data` have been cut or grown";
-      return -EINVAL;
-    }
+    if (const int full = allocate(pagesFd_, 0, kindsAt_); full != 0) return full;
+  } else if (const int wrong = checkFiles(problem); wrong != 0) {
+    return wrong;
   }
   const int both = PROT_READ | PROT_WRITE;
   if (const int bad = map_.map(pagesFd_, mapBytes, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
-  if (const int bad = data_.map(dataFd_, bytes_, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
+  if (const int bad = data_.map(dataFd_, dataBytes_, both, MAP_SHARED | MAP_NORESERVE); bad)
+    return bad;
   header_ = reinterpret_cast<PagesHeader*>(map_.bytes);
-  kinds_ = map_.bytes + sizeof(PagesHeader);
-  words_ = reinterpret_cast<uint64_t*>(map_.bytes + wordsAt);
-  kindsReady_.resize(pages_ / PAGE_BYTES + 2);
-  wordsReady_.resize(pages_ / WORDS_A_MAP_PAGE + 2);
+  regions_ = reinterpret_cast<Region*>(map_.bytes + sizeof(PagesHeader));
+  kinds_ = map_.bytes + kindsAt_;
+  words_ = reinterpret_cast<uint64_t*>(map_.bytes + wordsAt_);
+  kindsReady_.resize(mapBytes / PAGE_BYTES + 1);
+  wordsReady_.resize(mapBytes / PAGE_BYTES + 1);
   problem.clear();
-  if (!create) return header_->owner == getpid() ? 0 : recount();
+  if (!options_.create) return header_->owner == getpid() ? 0 : recount();
   header_->version = PAGES_VERSION;
-  header_->pageBytes = PAGE_BYTES;
-  header_->bytes = bytes_;
+  header_->codec = options_.codec;
+  header_->bytes = bytes();
+  header_->regionBytes = options_.regionBytes;
+  header_->inPlaceBytes = options_.inPlaceBytes;
   header_->owner = getpid();
   __atomic_store_n(&header_->magic, PAGES_MAGIC, __ATOMIC_RELEASE);
   return 0;
 }
 
-int Media::checkHeader(std::string& problem) const {
-  if (header_->magic != PAGES_MAGIC)
+int Media::checkHeader(const PagesHeader& header, std::string& problem) const {
+  const auto differs = [&](const char* what, uint64_t there, uint64_t here) {
+    problem = std::string("the media was made for ") + what + " " + std::to_string(there) +
+              ", not " + std::to_string(here);
+    return -EINVAL;
+  };
+  if (header.magic != PAGES_MAGIC) {
     problem = "the file `pages` is not a page map";
-  else if (header_->version != PAGES_VERSION)
-    problem = "the page map has version " + std::to_string(header_->version) + ", this program knows " +
-              std::to_string(PAGES_VERSION);
-  else if (header_->pageBytes != PAGE_BYTES)
-    problem = "the page map is for pages of " + std::to_string(header_->pageBytes) + " bytes";
-  else if (header_->bytes != bytes_)
-    problem = "the media was made for " + std::to_string(header_->bytes) + " bytes, not " +
-              std::to_string(bytes_);
-  else
-    return 0;
-  return -EINVAL;
+    return -EINVAL;
+  }
+  if (header.version != PAGES_VERSION) {
+    problem = "the page map has version " + std::to_string(header.version) +
+              ", this program knows " + std::to_string(PAGES_VERSION);
+    return -EINVAL;
+  }
+  if (header.bytes != bytes()) return differs("a size of", header.bytes, bytes());
+  if (header.regionBytes != options_.regionBytes)
+    return differs("regions of", header.regionBytes, options_.regionBytes);
+  if (header.inPlaceBytes != options_.inPlaceBytes)
+    return differs("bytes in place:", header.inPlaceBytes, options_.inPlaceBytes);
+  if (header.codec != options_.codec) return differs("compression", header.codec, options_.codec);
+  return 0;
 }
 
 // A process that was killed may have changed a kind and not the counter: the first of the next process counts again.
 int Media::recount() {
-  int64_t raw = 0;
-  int64_t fill = 0;
+  int64_t used = 0;
   int64_t spare = 0;
-  const int failed = forEachKind([&](uint64_t page) {
-    if (kinds_[page] == PAGE_CLAIMED) kinds_[page] = PAGE_SPARE;
-    raw += kinds_[page] == PAGE_RAW;
-    fill += kinds_[page] == PAGE_FILL;
-    spare += kinds_[page] == PAGE_SPARE;
-  });
-  if (failed != 0) return failed;
-  header_->rawPages = raw;
-  header_->fillPages = fill;
-  header_->sparePages = spare;
+  for (uint64_t index = 0; index < regionCount_; index++) {
+    Region& region = regions_[index];
+    // It was giving memory back.
+    if (region.cursor == UINT64_MAX) region.cursor = region.ready = region.spare = 0;
+    region.rawPages = region.fillPages = region.compressedPages = region.compressedBytes = 0;
+    used += static_cast<int64_t>(region.ready);
+    spare += static_cast<int64_t>(region.spare);
+  }
+  header_->usedBytes = used;
+  header_->spareBytes = spare;
+  const off_t begin = static_cast<off_t>(kindsAt_);
+  const off_t end = begin + static_cast<off_t>(bytes() >> PAGE_SHIFT);
+  for (off_t at = begin; at < end;) {
+    at = lseek(pagesFd_, at, SEEK_DATA);
+    if (at < 0 && errno == ENXIO) break;
+    if (at < 0) return -errno;
+    const off_t hole = lseek(pagesFd_, at, SEEK_HOLE);
+    if (hole < 0) return -errno;
+    for (; at < std::min(hole, end); at++) {
+      const auto page = static_cast<uint64_t>(at - begin);
+      if (kinds_[page] == PAGE_HOLE) continue;
+      Tally(*this, page << PAGE_SHIFT).count(kinds_[page], word(page), 1);
+    }
+  }
   header_->owner = getpid();
   return 0;
 }

@@ -18,6 +18,8 @@ namespace {
 // and in this process's memory: a lock in the files would stay taken after SIGKILL.
 std::mutex partLocks[64];
 
+const uint8_t zeroPage[PAGE_BYTES] = {};
+
 uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
 
 // Memory that ran out while the kernel copied into a mapping is EFAULT.
@@ -46,51 +48,48 @@ int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position) {
   return moveAll(pwrite, fd, source, length, position);
 }
 
-// Changes of the counters, added up so that the shared line is touched once a call.
-struct Media::Tally {
-  PagesHeader* header;
-  int64_t raw = 0;
-  int64_t fill = 0;
-  int64_t spare = 0;
+// A file system without holes keeps the memory; the kinds say what the pages hold.
+int punch(int fd, uint64_t offset, uint64_t length) {
+  if (length == 0) return 0;
+  return allocate(fd, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+}
 
-  explicit Tally(PagesHeader* h) : header(h) {}
-  ~Tally() {
-    if (raw != 0) __atomic_fetch_add(&header->rawPages, raw, __ATOMIC_RELAXED);
-    if (fill != 0) __atomic_fetch_add(&header->fillPages, fill, __ATOMIC_RELAXED);
-    if (spare != 0) __atomic_fetch_add(&header->sparePages, spare, __ATOMIC_RELAXED);
-  }
-  void count(uint8_t kind, int64_t by) {
-    if (kind == PAGE_RAW) raw += by;
-    if (kind == PAGE_FILL) fill += by;
-    if (kind == PAGE_SPARE || kind == PAGE_CLAIMED) spare += by;
-  }
-};
+Media::Tally::~Tally() {
+  const auto add = [](int64_t* to, int64_t by) {
+    if (by != 0) __atomic_fetch_add(to, by, __ATOMIC_RELAXED);
+  };
+  add(&region_->rawPages, raw_);
+  add(&region_->fillPages, fill_);
+  add(&region_->compressedPages, compressed_);
+  add(&region_->compressedBytes, compressedBytes_);
+  if (inPlace_) add(&header_->usedBytes, raw_ * PAGE_BYTES);
+}
 
-int Media::allocateMap(uint64_t at) {
-  const uint64_t length = std::min<uint64_t>(PAGE_BYTES, map_.length - at);
-  const int full = allocate(pagesFd_, at, length);
-  return full == -ENOSPC && giveBackSpare() ? allocate(pagesFd_, at, length) : full;
+void Media::Tally::count(uint8_t kind, uint64_t word, int64_t by) {
+  if (kind == PAGE_RAW) raw_ += by;
+  if (kind == PAGE_FILL) fill_ += by;
+  if (kind != PAGE_COMPRESSED) return;
+  compressed_ += by;
+  compressedBytes_ += by * static_cast<int64_t>(lengthOf(word));
 }
 
 int Media::prepare(uint64_t offset, uint64_t length) {
   if (length == 0) return 0;
-  const uint64_t first = (sizeof(PagesHeader) + pageOf(offset)) / PAGE_BYTES;
-  const uint64_t last = (sizeof(PagesHeader) + pageOf(offset + length - 1)) / PAGE_BYTES;
+  const uint64_t first = (kindsAt_ + pageOf(offset)) / PAGE_BYTES;
+  const uint64_t last = (kindsAt_ + pageOf(offset + length - 1)) / PAGE_BYTES;
   for (uint64_t part = first; part <= last; part++) {
     if (kindsReady_[part]) continue;
-    const uint64_t at = part * PAGE_BYTES;
-    const int full = allocateMap(at);
-    if (full != 0) return full;
+    if (const int full = allocateMap(part * PAGE_BYTES); full != 0) return full;
     kindsReady_[part] = true;
   }
   return 0;
 }
 
 int Media::prepareWords(uint64_t page) {
-  const uint64_t part = page / WORDS_A_MAP_PAGE;
+  // Words begin anywhere in a page of the file, so that a word's part of the file is found from the file's beginning.
+  const uint64_t part = (wordsAt_ + page * sizeof(uint64_t)) / PAGE_BYTES;
   if (wordsReady_[part]) return 0;
-  const uint64_t at = wordsOffset(pages_) + part * PAGE_BYTES;
-  const int full = allocateMap(at);
+  const int full = allocateMap(part * PAGE_BYTES);
   wordsReady_[part] = full == 0;
   return full;
 }
@@ -98,49 +97,47 @@ int Media::prepareWords(uint64_t page) {
 void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
   const uint8_t old = __atomic_exchange_n(&kinds_[page], kind, __ATOMIC_ACQ_REL);
   if (old == kind) return;
-  tally.count(old, -1);
-  tally.count(kind, 1);
+  if (old != PAGE_HOLE) tally.count(old, word(page), -1);
+  if (kind != PAGE_HOLE) tally.count(kind, word(page), 1);
 }
 
-// `source` is a page of one word. Its memory, if it had any, is the caller's to give back.
+// `source` is a page of one word; the page has no memory of its own.
 int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
   if (const int full = prepareWords(page); full != 0) return full;
   uint64_t fill;
   std::memcpy(&fill, source, sizeof fill);
+  // A word is never changed under the kind that it belongs to, but from one fill to another.
+  if (kind(page) == PAGE_COMPRESSED || (kind(page) == PAGE_RAW && !isInPlace(page << PAGE_SHIFT)))
+    setKind(page, PAGE_HOLE, tally);
   __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
   setKind(page, PAGE_FILL, tally);
   return 0;
 }
 
-int Media::storeFill(uint64_t page, const uint8_t* source, Tally& tally) {
-  const uint64_t at = page << PAGE_SHIFT;
-  const bool hadMemory = hold(page);
-  const int failed = setFill(page, source, tally);
-  if (failed != 0) unclaim(at, PAGE_BYTES);
-  return failed == 0 && hadMemory ? punch(at, PAGE_BYTES) : failed;
+// Into an ordered region: `bytes` are a page, or what compression made of it.
+int Media::place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tally) {
+  if (const int full = prepareWords(page); full != 0) return full;
+  uint64_t position;
+  const uint64_t index = regionOf(page << PAGE_SHIFT);
+  if (const int full = reserve(index, length, &position); full != 0) return full;
+  std::memcpy(data_.bytes + position, bytes, length);
+  if (kind(page) != PAGE_HOLE) setKind(page, PAGE_HOLE, tally);
+  __atomic_store_n(&words_[page], position | uint64_t{length} << LENGTH_SHIFT, __ATOMIC_RELAXED);
+  setKind(page, length == PAGE_BYTES ? PAGE_RAW : PAGE_COMPRESSED, tally);
+  return 0;
 }
 
-int Media::punch(uint64_t offset, uint64_t length) {
-  // A file system without holes keeps the memory; the kinds say what the pages hold.
-  return allocate(dataFd_, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
-}
-
-int Media::writeRaw(const uint8_t* source, size_t length, uint64_t offset) {
+// Whole pages and pages that have memory, in place.
+int Media::storeRun(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
+  if (length == 0) return 0;
+  const uint64_t end = pageOf(offset + length);
+  uint64_t fresh = 0;
+  for (uint64_t page = pageOf(offset); page < end; page++) fresh += kind(page) != PAGE_RAW;
+  if (fresh > 0 && !hasRoom(fresh << PAGE_SHIFT)) return -ENOSPC;
   int failed = asFull(writeAll(dataFd_, source, length, offset));
   if (failed == -ENOSPC && giveBackSpare())
     failed = asFull(writeAll(dataFd_, source, length, offset));
-  return failed;
-}
-
-int Media::storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
-  if (length == 0) return 0;
-  const uint64_t end = pageOf(offset + length);
-  for (uint64_t page = pageOf(offset); page < end; page++) hold(page);
-  const int failed = writeRaw(source, length, offset);
-  if (failed != 0) {
-    unclaim(offset, length);
-    return failed;
-  }
+  if (failed != 0) return failed;
   for (uint64_t page = pageOf(offset); page < end; page++) setKind(page, PAGE_RAW, tally);
   return 0;
 }
@@ -148,201 +145,193 @@ int Media::storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally
 // A part of one page: what the rest of the page is, is made first.
 int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally) {
   const uint64_t page = pageOf(offset);
+  const size_t within = offset & PAGE_MASK;
+  const bool inPlace = isInPlace(offset);
   const std::lock_guard<std::mutex> turn(partLocks[page % std::size(partLocks)]);
   const uint8_t was = kind(page);
-  if (was == PAGE_RAW) return writeRaw(source, length, offset);
+  if (was == PAGE_RAW) {
+    if (inPlace) return asFull(writeAll(dataFd_, source, length, offset));
+    std::memcpy(data_.bytes + positionOf(page) + within, source, length);
+    return 0;
+  }
+  // Zeros in a hole are a hole, until the page has something else. (A fill would have to become raw under readers' eyes.)
+  if (!inPlace && was == PAGE_HOLE && std::memcmp(source, zeroPage, length) == 0) return 0;
   alignas(64) uint8_t whole[PAGE_BYTES];
+  if (was == PAGE_COMPRESSED) {
+    if (const int bad = expand(page, whole); bad != 0) return bad;
+  } else {
+    bestVariant().fill(whole, PAGE_BYTES, was == PAGE_FILL ? word(page) : 0);
+  }
+  std::memcpy(whole + within, source, length);
+  if (!inPlace) return place(page, whole, PAGE_BYTES, tally);
+  if (!options_.sameFill || !bestVariant().scan(whole, PAGE_BYTES))
+    return storeRun(page << PAGE_SHIFT, whole, PAGE_BYTES, tally);
+  return setFill(page, whole, tally);
+}
+
+// A page that has memory keeps it, whatever is written: taking it away would show zeros to who reads it just then.
+int Media::storeInPlace(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
+  Tally tally(*this, offset);
   const ScanVariant& best = bestVariant();
-  best.fill(whole, PAGE_BYTES, was == PAGE_FILL ? word(page) : 0);
-  std::memcpy(whole + (offset & PAGE_MASK), source, length);
-  if (!sameFill_ || !best.scan(whole, PAGE_BYTES))
-    return storeRaw(page << PAGE_SHIFT, whole, PAGE_BYTES, tally);
-  return storeFill(page, whole, tally);
+  size_t rawFrom = 0;  // source[rawFrom..at) are whole pages that wait to be stored raw
+  for (size_t at = 0;; ) {
+    const size_t within = (offset + at) & PAGE_MASK;
+    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
+    const bool whole = part == PAGE_BYTES;
+    const uint64_t page = pageOf(offset + at);
+    *filled = whole && options_.sameFill && kind(page) != PAGE_RAW && best.scan(source + at, part);
+    if (whole && !*filled) {
+      at += part;
+      if (at < length) continue;
+    }
+    int failed = storeRun(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
+    if (failed != 0 || at == length) return failed;
+    failed = whole ? setFill(page, source + at, tally)
+                   : storePart(offset + at, source + at, part, tally);
+    at += part;
+    rawFrom = at;
+    if (failed != 0 || at == length) return failed;
+  }
+}
+
+int Media::storeOrdered(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
+  Tally tally(*this, offset);
+  const ScanVariant& best = bestVariant();
+  alignas(64) uint8_t smaller[COMPRESSED_BYTES_MAX];
+  for (size_t at = 0; at < length;) {
+    const size_t within = (offset + at) & PAGE_MASK;
+    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
+    const uint64_t page = pageOf(offset + at);
+    const uint8_t* bytes = source + at;
+    int failed;
+    *filled = part == PAGE_BYTES && options_.sameFill && best.scan(bytes, PAGE_BYTES);
+    if (part < PAGE_BYTES) {
+      failed = storePart(offset + at, bytes, part, tally);
+    } else if (*filled) {
+      failed = setFill(page, bytes, tally);
+    } else {
+      const size_t made = codec_.compress(bytes, smaller);
+      failed = made > 0 ? place(page, smaller, made, tally) : place(page, bytes, PAGE_BYTES, tally);
+    }
+    if (failed != 0) return failed;
+    at += part;
+  }
+  return 0;
 }
 
 int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
   if (const int full = prepare(offset, length); full != 0) return full;
-  Tally tally(header_);
+  while (length > 0) {
+    const size_t part = std::min<size_t>(length, regionEnd(offset) - offset);
+    const int failed = isInPlace(offset) ? storeInPlace(offset, source, part, filled)
+                                         : storeOrdered(offset, source, part, filled);
+    if (failed != 0) return failed;
+    offset += part;
+    source += part;
+    length -= part;
+  }
+  return 0;
+}
+
+uint8_t* Media::claim(uint64_t offset, size_t length, bool expectFill) {
+  if (((offset | length) & PAGE_MASK) != 0 || offset + length > regionEnd(offset)) return nullptr;
+  const bool inPlace = isInPlace(offset);
+  if (!inPlace && (expectFill || !codec_.isNone())) return nullptr;
+  const uint64_t end = pageOf(offset + length);
+  for (uint64_t page = pageOf(offset); page < end; page++)
+    if ((kind(page) == PAGE_RAW) != inPlace) return nullptr;
+  if (inPlace) return data_.bytes + offset;
+  uint64_t position;
+  return reserve(regionOf(offset), length, &position) == 0 ? data_.bytes + position : nullptr;
+}
+
+void Media::unclaim(uint64_t offset, size_t length, const uint8_t* bytes) {
+  if (isInPlace(offset)) return;
+  giveBack(regionOf(offset), static_cast<uint64_t>(bytes - data_.bytes), 0, length);
+}
+
+int Media::land(uint64_t offset, size_t length, const uint8_t* bytes, bool* filled) {
+  *filled = false;
+  if (isInPlace(offset)) return 0;
+  Tally tally(*this, offset);
   const ScanVariant& best = bestVariant();
-  size_t at = 0;
-  size_t rawFrom = 0;  // source[rawFrom..at) are whole pages that wait to be stored raw
-  while (at < length) {
-    const size_t within = (offset + at) & PAGE_MASK;
-    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
-    const bool whole = part == PAGE_BYTES;
-    *filled = whole && sameFill_ && best.scan(source + at, PAGE_BYTES);
-    if (whole && !*filled) {
-      at += part;
+  const auto position = static_cast<uint64_t>(bytes - data_.bytes);
+  uint64_t used = 0;
+  for (uint64_t at = 0; at < length; at += PAGE_BYTES) {
+    const uint64_t page = pageOf(offset + at);
+    if (const int full = prepareWords(page); full != 0) return full;
+    *filled = options_.sameFill && best.scan(bytes + at, PAGE_BYTES);
+    if (*filled) {
+      setFill(page, bytes + at, tally);
       continue;
     }
-    int failed = storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
-    if (failed != 0) return failed;
-    if (whole) {
-      failed = storeFill(pageOf(offset + at), source + at, tally);
-    } else {
-      failed = storePart(offset + at, source + at, part, tally);
-    }
-    if (failed != 0) return failed;
-    at += part;
-    rawFrom = at;
+    // Fills before it took no memory: it moves up.
+    if (used < at) std::memcpy(data_.bytes + position + used, bytes + at, PAGE_BYTES);
+    __atomic_store_n(&words_[page], (position + used) | uint64_t{PAGE_BYTES} << LENGTH_SHIFT,
+                     __ATOMIC_RELAXED);
+    setKind(page, PAGE_RAW, tally);
+    used += PAGE_BYTES;
   }
-  return storeRaw(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
+  if (used < length) giveBack(regionOf(offset), position, used, length);
+  return 0;
 }
 
-bool Media::trade(uint64_t page, uint8_t from, uint8_t to) {
-  return __atomic_compare_exchange_n(&kinds_[page], &from, to, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED);
+int Media::expand(uint64_t page, uint8_t* target) const {
+  const uint64_t where = word(page);
+  const uint64_t position = where & POSITION_MASK;
+  const uint64_t length = lengthOf(where);
+  if (length > COMPRESSED_BYTES_MAX || position + length > dataBytes_) return -EIO;
+  return codec_.decompress(data_.bytes + position, length, target) ? 0 : -EIO;
 }
 
-// Whether the page has memory that nobody takes away until its kind is set: claims a spare one, and waits for a thread that
-// is giving it back.
-bool Media::hold(uint64_t page) {
-  for (;;) {
-    const uint8_t is = kind(page);
-    if (is == PAGE_SPARE && trade(page, PAGE_SPARE, PAGE_CLAIMED)) return true;
-    if (is == PAGE_RAW) return true;
-    if (is == PAGE_HOLE || is == PAGE_FILL) return false;
+int Media::loadPart(uint64_t offset, uint8_t* target, size_t length) const {
+  const uint64_t page = pageOf(offset);
+  const size_t within = offset & PAGE_MASK;
+  const uint8_t is = kind(page);
+  // A discard may take the memory of a page in place away just now: the kernel notices, a copy of ours would be SIGBUS.
+  if (is == PAGE_RAW && isInPlace(offset)) return readAll(dataFd_, target, length, offset);
+  if (is == PAGE_RAW) {
+    std::memcpy(target, raw(page) + within, length);
+    return 0;
   }
-}
-
-bool Media::claim(uint64_t offset, size_t length) {
-  if (((offset | length) & PAGE_MASK) != 0) return false;
-  const uint64_t end = pageOf(offset + length);
-  for (uint64_t page = pageOf(offset); page < end; page++) {
-    if (hold(page)) continue;
-    unclaim(offset, (page << PAGE_SHIFT) - offset);
-    return false;
+  if (is == PAGE_COMPRESSED) {
+    alignas(64) uint8_t whole[PAGE_BYTES];
+    if (const int bad = expand(page, whole); bad != 0) return bad;
+    std::memcpy(target, whole + within, length);
+    return 0;
   }
-  return true;
-}
-
-void Media::unclaim(uint64_t offset, size_t length) {
-  const uint64_t end = pageOf(offset + length);
-  for (uint64_t page = pageOf(offset); page < end; page++) trade(page, PAGE_CLAIMED, PAGE_SPARE);
-}
-
-int Media::land(uint64_t offset, size_t length, bool* filled) {
-  *filled = false;
-  int failed = 0;
-  Tally tally(header_);
-  const ScanVariant& best = bestVariant();
-  for (uint64_t at = offset; at < offset + length; at += PAGE_BYTES) {
-    const uint64_t page = pageOf(at);
-    *filled = sameFill_ && best.scan(raw(at), PAGE_BYTES);
-    // No memory for the word: the page stays raw, and is right.
-    if (!*filled || setFill(page, raw(at), tally) != 0)
-      setKind(page, PAGE_RAW, tally);
-    else if (const int bad = punch(at, PAGE_BYTES); bad != 0)
-      failed = bad;
-  }
-  return failed;
+  const uint64_t fill = is == PAGE_FILL ? word(page) : 0;
+  bestVariant().fill(target, length, std::rotr(fill, static_cast<int>(within % 8 * 8)));
+  return 0;
 }
 
 int Media::load(uint64_t offset, uint8_t* target, size_t length) {
   if (const int full = prepare(offset, length); full != 0) return full;
   for (size_t at = 0; at < length;) {
-    const uint64_t page = pageOf(offset + at);
-    const size_t within = (offset + at) & PAGE_MASK;
-    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
-    const uint8_t is = kind(page);
-    if (is == PAGE_RAW) {
-      if (const int failed = readAll(dataFd_, target + at, part, offset + at); failed != 0)
-        return failed;
-    } else {
-      const uint64_t fill = is == PAGE_FILL ? word(page) : 0;
-      bestVariant().fill(target + at, part, std::rotr(fill, static_cast<int>(within % 8 * 8)));
-    }
+    const size_t part = std::min<size_t>(PAGE_BYTES - ((offset + at) & PAGE_MASK), length - at);
+    if (const int failed = loadPart(offset + at, target + at, part); failed != 0) return failed;
     at += part;
   }
   return 0;
-}
-
-int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
-  static const uint8_t zeros[PAGE_BYTES] = {};
-  const uint64_t page = pageOf(offset);
-  const uint8_t is = kind(page);
-  const bool stored = is == PAGE_RAW || (is == PAGE_FILL && word(page) != 0);
-  if (!stored) return 0;
-  return storePart(offset, zeros, length, tally);
-}
-
-int Media::discard(uint64_t offset, uint64_t length) {
-  if (length == 0) return 0;
-  if (const int full = prepare(offset, length); full != 0) return full;
-  Tally tally(header_);
-  const uint64_t end = offset + length;
-  const uint64_t firstWhole = (offset + PAGE_MASK) & ~PAGE_MASK;
-  const uint64_t endWhole = end & ~PAGE_MASK;
-  if (firstWhole > endWhole) return clearPart(offset, length, tally);
-  if (offset < firstWhole)
-    if (const int bad = clearPart(offset, firstWhole - offset, tally); bad != 0) return bad;
-  if (endWhole < end)
-    if (const int bad = clearPart(endWhole, end - endWhole, tally); bad != 0) return bad;
-  if (firstWhole == endWhole) return 0;
-  // The memory first: killed between the two, the pages are raw zeros, which is right as well.
-  if (const int failed = punch(firstWhole, endWhole - firstWhole); failed != 0) return failed;
-  uint64_t page = pageOf(firstWhole);
-  const uint64_t endPage = pageOf(endWhole);
-  for (; page < endPage; page++) {
-    if (page % 8 == 0) {
-      // Eight kinds at once while there is nothing to forget.
-      while (page + 8 <= endPage) {
-        uint64_t kinds;
-        std::memcpy(&kinds, &kinds_[page], sizeof kinds);
-        if (kinds != 0) break;
-        page += 8;
-      }
-      if (page == endPage) break;
-    }
-    hold(page);  // a thread that gives it back must be done with it
-    setKind(page, PAGE_HOLE, tally);
-  }
-  return 0;
-}
-
-// Raw pages become spare ones, up to the limit; fills become holes. Returns the first page that is left.
-uint64_t Media::keepSpare(uint64_t page, uint64_t end, Tally& tally) {
-  for (; page < end; page++) {
-    const uint8_t is = kind(page);
-    if (is == PAGE_RAW) {
-      if (sparePages() + tally.spare >= sparePagesMax_) return page;
-      setKind(page, PAGE_SPARE, tally);
-    } else if (is == PAGE_FILL) {
-      setKind(page, PAGE_HOLE, tally);
-    }
-  }
-  return page;
-}
-
-int Media::recycle(uint64_t offset, uint64_t length) {
-  if (sparePagesMax_ == 0 || ((offset | length) & PAGE_MASK) != 0) return discard(offset, length);
-  if (const int full = prepare(offset, length); full != 0) return full;
-  const uint64_t end = pageOf(offset + length);
-  uint64_t rest;
-  {
-    Tally tally(header_);
-    rest = keepSpare(pageOf(offset), end, tally);
-  }
-  return discard(rest << PAGE_SHIFT, (end - rest) << PAGE_SHIFT);
-}
-
-// Memory has run out: whether there was any to give back.
-bool Media::giveBackSpare() {
-  if (sparePages() == 0) return false;
-  Tally tally(header_);
-  bool any = false;
-  forEachKind([&](uint64_t page) {
-    if (!trade(page, PAGE_SPARE, PAGE_CLAIMED)) return;
-    any |= punch(page << PAGE_SHIFT, PAGE_BYTES) == 0;
-    setKind(page, PAGE_HOLE, tally);
-  });
-  return any;
 }
 
 int Media::flush() {
   if (!durable_) return 0;
   if (fdatasync(dataFd_) != 0 || fdatasync(pagesFd_) != 0) return -errno;
   return 0;
+}
+
+Region Media::region(uint64_t index) const {
+  const Region& from = regions_[index];
+  Region copy{};
+  copy.cursor = load64(&from.cursor);
+  copy.ready = load64(&from.ready);
+  copy.spare = load64(&from.spare);
+  copy.rawPages = load64(&from.rawPages);
+  copy.fillPages = load64(&from.fillPages);
+  copy.compressedPages = load64(&from.compressedPages);
+  copy.compressedBytes = load64(&from.compressedBytes);
+  return copy;
 }
 
 }  // namespace ublk

@@ -1,21 +1,24 @@
 // Where the bytes of a device are: a page map and a sparse file in shared memory. See docs/BOUNDARY.md.
 //
+// The media has two parts. Bytes up to `inPlaceBytes` are overwritten in place: a page that has memory has it at its own
+// offset of `data`. The rest is regions that are written in order and emptied whole: what a page needs, compressed or not, is
+// taken from its region's part of `data` by a cursor, so there is no page allocator and nothing to fragment.
+//
 // All calls return >= 0 or -errno. Any number of threads, each with a Media of its own over the same files, may call at once;
 // calls that overlap in bytes are the caller's to order (parts of one page are not: their writers take turns).
-// Nothing here stores through the mapping of `data`: the kernel does, so that full shared memory is ENOSPC and not SIGBUS.
+// Nothing here stores through the mapping of `data` where memory has not been reserved before, so that memory that runs out
+// is ENOSPC and not SIGBUS.
 #pragma once
 
 #include <sys/types.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "codec.h"
 #include "layout.h"
 #include "shared-memory.h"
 
@@ -23,27 +26,39 @@ namespace ublk {
 
 inline constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
 inline constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
+inline constexpr uint64_t NOWHERE = UINT64_MAX;
+
+struct MediaOptions {
+  std::string directory;  // empty: anonymous memory
+  uint64_t bytes = 0;
+  uint64_t regionBytes = 0;  // a power of two; 0: everything is in place
+  uint64_t inPlaceBytes = 0;
+  bool sameFill = false;
+  uint32_t codec = CODEC_NONE;
+  int level = 0;
+  uint64_t spareBytes = 0;  // how much memory resets may keep
+  uint64_t limitBytes = 0;  // how much memory all pages may take; 0: no limit
+  bool create = false;
+};
 
 class Media {
  public:
   // What went wrong is in `problem`, for people.
-  static int open(const std::string* directory, uint64_t bytes, bool sameFill, uint64_t spareBytes,
-                  bool create, std::unique_ptr<Media>& media, std::string& problem);
+  static int open(const MediaOptions& options, std::unique_ptr<Media>& media, std::string& problem);
   ~Media();
   Media(const Media&) = delete;
   Media& operator=(const Media&) = delete;
 
-  uint64_t bytes() const { return bytes_; }
-  bool sameFill() const { return sameFill_; }
+  uint64_t bytes() const { return options_.bytes; }
   bool contains(uint64_t offset, uint64_t length) const {
-    return length <= bytes_ && offset <= bytes_ - length;
+    return length <= bytes() && offset <= bytes() - length;
   }
 
   // Store `length` bytes. `filled` is set to whether the last page was same-fill.
   int store(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
   int load(uint64_t offset, uint8_t* target, size_t length);
   int discard(uint64_t offset, uint64_t length);
-  // discard(), but up to `spareBytes` of memory in all stay with their pages, for the kernel to copy the next write into.
+  // discard(); where that empties a region, it begins anew, and up to `spareBytes` in all of its memory stay with it.
   int recycle(uint64_t offset, uint64_t length);
   int flush();
 
@@ -51,83 +66,127 @@ class Media {
   int prepare(uint64_t offset, uint64_t length);
   uint8_t kind(uint64_t page) const { return __atomic_load_n(&kinds_[page], __ATOMIC_ACQUIRE); }
   uint64_t word(uint64_t page) const { return __atomic_load_n(&words_[page], __ATOMIC_RELAXED); }
-  // Whether all pages of a range are whole and have memory, so that the kernel may write them in place. If so, land() or
-  // unclaim() must follow.
-  bool claim(uint64_t offset, size_t length);
-  uint8_t* raw(uint64_t offset) const { return data_.bytes + offset; }
-  // Claimed pages were written: they are raw, but those that are same-fill give their memory back.
-  int land(uint64_t offset, size_t length, bool* filled);
-  void unclaim(uint64_t offset, size_t length);
+  // The bytes of a raw page.
+  const uint8_t* raw(uint64_t page) const { return data_.bytes + positionOf(page); }
+  // A compressed page into `target`. Returns 0 or -EIO.
+  int expand(uint64_t page, uint8_t* target) const;
 
-  int64_t rawPages() const { return __atomic_load_n(&header_->rawPages, __ATOMIC_RELAXED); }
-  int64_t fillPages() const { return __atomic_load_n(&header_->fillPages, __ATOMIC_RELAXED); }
-  int64_t sparePages() const { return __atomic_load_n(&header_->sparePages, __ATOMIC_RELAXED); }
+  // Memory that the kernel may copy a range into, or null: then it goes through store(). land() or unclaim() must follow.
+  // `expectFill` says that same-fill pages are likely.
+  uint8_t* claim(uint64_t offset, size_t length, bool expectFill);
+  int land(uint64_t offset, size_t length, const uint8_t* bytes, bool* filled);
+  void unclaim(uint64_t offset, size_t length, const uint8_t* bytes);
+
+  uint64_t regionCount() const { return regionCount_; }
+  Region region(uint64_t index) const;
+  uint64_t usedBytes() const { return static_cast<uint64_t>(load64(&header_->usedBytes)); }
+  uint64_t spareBytes() const { return static_cast<uint64_t>(load64(&header_->spareBytes)); }
 
  private:
-  struct Tally;
+  class Tally;
 
   Media() = default;
-  int openFiles(const std::string* directory, bool create, std::string& problem);
-  int map(bool create, std::string& problem);
-  int checkHeader(std::string& problem) const;
+  // media-open.cc
+  int openFiles(std::string& problem);
+  int map(std::string& problem);
+  int checkSizes(std::string& problem) const;
+  int checkHeader(const PagesHeader& header, std::string& problem) const;
+  int checkFiles(std::string& problem) const;
   int recount();
-  int prepareWords(uint64_t page);
-  int allocateMap(uint64_t at);
-  // Calls `each` with every page whose kind has memory. Returns 0 or -errno.
-  template <typename Each>
-  int forEachKind(Each each) const;
-  int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
-  int storeRaw(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
-  int clearPart(uint64_t offset, size_t length, Tally& tally);
-  void setKind(uint64_t page, uint8_t kind, Tally& tally);
-  int setFill(uint64_t page, const uint8_t* source, Tally& tally);
-  int storeFill(uint64_t page, const uint8_t* source, Tally& tally);
-  bool trade(uint64_t page, uint8_t from, uint8_t to);
-  bool hold(uint64_t page);
-  int writeRaw(const uint8_t* source, size_t length, uint64_t offset);
-  uint64_t keepSpare(uint64_t page, uint64_t end, Tally& tally);
+  // region.cc
+  int reserve(uint64_t index, uint64_t length, uint64_t* position);
+  void giveBack(uint64_t index, uint64_t position, uint64_t kept, uint64_t taken);
+  int extend(uint64_t index, uint64_t end);
+  int makeReady(uint64_t position, uint64_t length);
+  void dropSpare(Region& region);
+  int emptyRegion(uint64_t index);
+  bool hasRoom(uint64_t more);
   bool giveBackSpare();
-  int punch(uint64_t offset, uint64_t length);
+  bool giveBackSpareLocked();
+  int allocateMap(uint64_t at);
+  // media.cc
+  int prepareWords(uint64_t page);
+  int storeInPlace(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
+  int storeOrdered(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
+  int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
+  int storeRun(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
+  int place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tally);
+  int setFill(uint64_t page, const uint8_t* source, Tally& tally);
+  void setKind(uint64_t page, uint8_t kind, Tally& tally);
+  int discardWithin(uint64_t offset, uint64_t length);
+  int forgetPages(uint64_t page, uint64_t end, Tally& tally);
+  int clearPart(uint64_t offset, size_t length, Tally& tally);
+  int loadPart(uint64_t offset, uint8_t* target, size_t length) const;
 
-  uint64_t bytes_ = 0;
-  uint64_t pages_ = 0;
-  bool sameFill_ = false;
-  int64_t sparePagesMax_ = 0;
+  template <typename Value>
+  static Value load64(const Value* at) {
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+  }
+  bool isInPlace(uint64_t offset) const { return offset < options_.inPlaceBytes; }
+  uint64_t regionOf(uint64_t offset) const { return offset >> regionShift_; }
+  uint64_t regionEnd(uint64_t offset) const {
+    return regionCount_ == 1 ? bytes() : ((offset >> regionShift_) + 1) << regionShift_;
+  }
+  // Where an ordered region's part of `data` begins.
+  uint64_t baseOf(uint64_t index) const {
+    return options_.inPlaceBytes + (index - (options_.inPlaceBytes >> regionShift_)) * stride_;
+  }
+  uint64_t positionOf(uint64_t page) const;
+
+  MediaOptions options_;
   bool durable_ = false;  // the files are on a disk, not in memory
+  unsigned regionShift_ = 63;
+  uint64_t regionCount_ = 1;
+  uint64_t stride_ = 0;
+  uint64_t kindsAt_ = 0;
+  uint64_t wordsAt_ = 0;
+  uint64_t dataBytes_ = 0;
   int pagesFd_ = -1;
   int dataFd_ = -1;
   Mapping map_;
   Mapping data_;
   PagesHeader* header_ = nullptr;
+  Region* regions_ = nullptr;
   uint8_t* kinds_ = nullptr;
   uint64_t* words_ = nullptr;
+  Codec codec_;
   // Which parts of the page map this Media has made sure to have memory for.
   std::vector<bool> kindsReady_;
   std::vector<bool> wordsReady_;
 };
 
-// Where the fill words begin in `pages`.
-uint64_t wordsOffset(uint64_t pages);
+// Changes of a region's counters, added up so that its shared line is touched once a call.
+class Media::Tally {
+ public:
+  Tally(const Media& media, uint64_t offset)
+      : header_(media.header_),
+        region_(media.regions_ + media.regionOf(offset)),
+        inPlace_(media.isInPlace(offset)) {}
+  ~Tally();
+  void count(uint8_t kind, uint64_t word, int64_t by);
+
+ private:
+  PagesHeader* header_;
+  Region* region_;
+  bool inPlace_;
+  int64_t raw_ = 0;
+  int64_t fill_ = 0;
+  int64_t compressed_ = 0;
+  int64_t compressedBytes_ = 0;
+};
+
+// The word of a page whose bytes are in an ordered region: where, and how many.
+inline constexpr unsigned LENGTH_SHIFT = 48;
+inline constexpr uint64_t POSITION_MASK = (uint64_t{1} << LENGTH_SHIFT) - 1;
+inline uint64_t lengthOf(uint64_t word) { return word >> LENGTH_SHIFT; }
+
 // Give a range of a file its memory, so that touching it cannot be SIGBUS; or, by `mode`, take it back (fallocate). Nothing
 // happens where the file system has no such thing. Returns 0 or -errno.
 int allocate(int fd, uint64_t offset, uint64_t length, int mode = 0);
+int punch(int fd, uint64_t offset, uint64_t length);
 
 // pread/pwrite until all is done. Returns 0 or -errno; -EIO when the other end gives out early.
 int readAll(int fd, uint8_t* target, size_t length, uint64_t position);
 int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position);
-
-template <typename Each>
-int Media::forEachKind(Each each) const {
-  const off_t begin = sizeof(PagesHeader);
-  const off_t end = begin + static_cast<off_t>(pages_);
-  for (off_t at = begin; at < end;) {
-    at = lseek(pagesFd_, at, SEEK_DATA);
-    if (at < 0) return errno == ENXIO ? 0 : -errno;
-    const off_t hole = lseek(pagesFd_, at, SEEK_HOLE);
-    if (hole < 0) return -errno;
-    for (; at < std::min(hole, end); at++) each(static_cast<uint64_t>(at - begin));
-  }
-  return 0;
-}
 
 }  // namespace ublk

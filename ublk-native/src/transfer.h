@@ -28,16 +28,17 @@ class Transfer {
   int addSegment(const uint8_t* bytes, size_t length);
   int addZeros(size_t length);
   int addFill(uint64_t word, size_t length);
+  int addExpanded(uint64_t page, size_t within, size_t length);
   int send();
 
   int charFd_ = -1;
   std::shared_ptr<Media> media_;
   // Whether the last page written was same-fill: then the next is likely one, and goes through the bounce buffer, where it
-  // is scanned hot and costs no memory. If not, and its page has memory already, the kernel copies straight into that.
+  // is scanned hot and takes no place. If not, and nothing is to be compressed, the kernel copies straight into the media.
   bool filled_ = true;
   Mapping bounce_;
   Mapping zeros_;  // never written
-  // Same-fill pages, expanded. Its first bytes keep the last word between requests.
+  // Same-fill and compressed pages, expanded. Its first bytes keep the last word between requests.
   Mapping fills_;
   size_t fillsUsed_ = 0;
   uint64_t keptWord_ = 0;
