@@ -18,7 +18,8 @@ const { missingPackages, installPackages, installLine, obstacle } = (await impor
   new URL('../../scripts/packages.mjs', import.meta.url).href
 )) as Packages
 
-const RUN = 'g++ liburing-dev liblz4-dev libzstd-dev fio qemu-system-x86 busybox-static xz-utils zstd'
+const RUN =
+  'g++ liburing-dev liblz4-dev libzstd-dev fio qemu-system-x86 busybox-static xz-utils zstd'
 const TEST = `${RUN} git btrfs-progs f2fs-tools xfsprogs zbd-utils sg3-utils`
 const names = (packages: readonly Package[]): string => packages.map(({ name }) => name).join(' ')
 const aptCalls = (host: FakeHost): string[] => host.calls.filter(call => call.includes('apt-get'))
@@ -29,7 +30,9 @@ describe('what is missing', () => {
     expect(names(missingPackages('test', fakeHost()))).toBe(TEST)
   })
   it('is no VM where the kernel has ublk', () => {
-    expect(names(missingPackages('run', fakeHost({ hasUblk: true })))).toBe('g++ liburing-dev liblz4-dev libzstd-dev fio')
+    expect(names(missingPackages('run', fakeHost({ hasUblk: true })))).toBe(
+      'g++ liburing-dev liblz4-dev libzstd-dev fio',
+    )
   })
   it('is nothing once everything is installed', () => {
     const host = fakeHost({ installed: Object.keys(CONTENTS) })
