@@ -8,7 +8,10 @@
  *
  * Run: node dist/bench/decision.js [--json]
  */
+
 import os from 'node:os'
+import { PerformanceObserver } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 import {
   admitAppend,
   admitRead,
@@ -67,8 +70,8 @@ function round(table: ZoneTable, decisions: number): number {
   return refused
 }
 
-/** Measures and gives decisions a second: the median round, the slowest and the fastest. */
-export function measureDecisions(): { median: number; min: number; max: number } {
+/** Measures and gives decisions a second: the median round, the slowest and the fastest; when the rounds began and ended. */
+export function measureDecisions() {
   const geometry = Geometry.create({
     zoneCount: 64,
     zoneSizeBytes: 64 * 1024 * 1024,
@@ -81,6 +84,7 @@ export function measureDecisions(): { median: number; min: number; max: number }
   wps.fill(0)
   round(table, DECISIONS_PER_ROUND / 5)
   const rates: number[] = []
+  const beginMs = performance.now()
   for (let index = 0; index < ROUNDS; index++) {
     const start = process.cpuUsage()
     const refused = round(table, DECISIONS_PER_ROUND)
@@ -90,11 +94,22 @@ export function measureDecisions(): { median: number; min: number; max: number }
       throw new Error(`${refused} decisions came out wrong: the figure means nothing`)
     rates.push(DECISIONS_PER_ROUND / seconds)
   }
+  const endMs = performance.now()
   rates.sort((a, b) => a - b)
-  return { median: rates[ROUNDS >> 1]!, min: rates[0]!, max: rates[ROUNDS - 1]! }
+  return { median: rates[ROUNDS >> 1]!, min: rates[0]!, max: rates[ROUNDS - 1]!, beginMs, endMs }
 }
 
+const collectedMs: number[] = []
+const observer = new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) collectedMs.push(entry.startTime)
+})
+observer.observe({ entryTypes: ['gc'] })
 const rate = measureDecisions()
+// The observer is told between two turns of the event loop.
+await setTimeout(10)
+observer.disconnect()
+/** Of the rounds: not of what made the table. */
+const collections = collectedMs.filter(at => at >= rate.beginMs && at <= rate.endMs).length
 const result = {
   bench: 'decision',
   decisionsPerSecond: Math.round(rate.median),
@@ -102,6 +117,7 @@ const result = {
   slowestRound: Math.round(rate.min),
   fastestRound: Math.round(rate.max),
   rounds: ROUNDS,
+  garbageCollections: collections,
   goalPerSecond: GOAL_PER_SECOND,
   cpu: os.cpus()[0]?.model ?? 'unknown',
   node: process.version,
@@ -111,6 +127,7 @@ else {
   const millions = (value: number) => `${(value / 1e6).toFixed(1)} M/s`
   console.log(
     `decision path: ${millions(rate.median)} (${result.nanosecondsEach} ns each; ` +
-      `${millions(rate.min)} to ${millions(rate.max)} over ${ROUNDS} rounds, CPU time; goal ${millions(GOAL_PER_SECOND)})`,
+      `${millions(rate.min)} to ${millions(rate.max)} over ${ROUNDS} rounds, CPU time; goal ${millions(GOAL_PER_SECOND)}); ` +
+      `${collections} garbage collections in ${millions(ROUNDS * DECISIONS_PER_ROUND).replace('/s', '')} decisions`,
   )
 }

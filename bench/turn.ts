@@ -38,6 +38,8 @@ function open(batch: number, op: number, sectors: number) {
   const media = openMedia({
     directory: null,
     bytes: geometry.totalBytes,
+    regionBytes: geometry.zoneSizeBytes,
+    spareBytes: 64 << 20,
     sameFill: true,
     create: true,
   })
@@ -67,8 +69,8 @@ function open(batch: number, op: number, sectors: number) {
 function measure(batch: number, op: number, sectors: number): number {
   const { queue, state, media, planner } = open(batch, op, sectors)
   const turnsARound = Math.ceil(REQUESTS_A_ROUND / batch)
-  const discard = (zone: number) =>
-    media.discard(zone * geometry.zoneSizeBytes, geometry.zoneSizeBytes)
+  const empty = (zone: number) =>
+    media.recycle(zone * geometry.zoneSizeBytes, geometry.zoneSizeBytes)
   const times: number[] = []
   let turn = 0
   for (let round = 0; round <= ROUNDS; round++) {
@@ -76,7 +78,7 @@ function measure(batch: number, op: number, sectors: number): number {
     let spent = 0
     for (let done = 0; done < turnsARound; ) {
       // The zone that takes the appends is made empty outside of the time.
-      resetZone(state.table, 0, discard)
+      resetZone(state.table, 0, empty)
       const stop = Math.min(done + Math.floor(16_000 / batch), turnsARound)
       const start = performance.now()
       for (; done < stop; done++) {

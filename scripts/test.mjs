@@ -22,7 +22,7 @@ import { brokenOutcome, isGood, readOutcome, report } from './summary.mjs'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const KERNELS = ['6.12', '6.18']
 const VM_MEMORY_MIB = 4096
-const VM_TIMEOUT_MS = 35 * 60_000
+const VM_TIMEOUT_MS = 50 * 60_000
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
 const REPORTER = join(ROOT, 'scripts', 'vitest-reporter.mjs')
 
