@@ -284,9 +284,12 @@ async function fetchKernel(series: string, recipe: Recipe, fresh: string): Promi
   )
 }
 
+/** Where packages have the kernel: newer ones keep it beside its modules. */
+const KERNELS = ['./boot/vmlinuz-*', '*/lib/modules/*/vmlinuz']
+
 /** Only what we may need: a kernel package holds 400 MB of modules. */
 async function unpack(deb: string, tree: string): Promise<void> {
-  const wildcards = ['./boot/vmlinuz-*', ...FOLDERS.map(folder => `*/kernel/${folder}/*.ko*`)]
+  const wildcards = [...KERNELS, ...FOLDERS.map(folder => `*/kernel/${folder}/*.ko*`)]
   const script =
     'deb="$1" tree="$2"; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x --wildcards -C "$tree" -f - "$@"'
   // tar's exit code says 2 for a pattern that matched nothing (a kernel without that folder): what matters is checked below.
@@ -296,7 +299,8 @@ async function unpack(deb: string, tree: string): Promise<void> {
 /** Moves vmlinuz and the modules that we want, decompressed, to `fresh`. */
 async function keep(tree: string, fresh: string, release: string) {
   const paths = (await readdir(tree, { recursive: true })).map(path => join(tree, path))
-  const kernelPath = paths.find(path => path.endsWith(`/vmlinuz-${release}`))
+  const names = [`/vmlinuz-${release}`, `/${release}/vmlinuz`]
+  const kernelPath = paths.find(path => names.some(name => path.endsWith(name)))
   if (kernelPath === undefined) {
     throw new VmError(
       'ERR_VM_CHECKSUM',
