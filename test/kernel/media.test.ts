@@ -1,0 +1,94 @@
+/**
+ * What a device stores its data as: compressed pages and the memory limit, seen through a real kernel and real fio.
+ */
+import { afterAll, afterEach, expect, it } from 'vitest'
+import {
+  client,
+  closeAll,
+  create,
+  daemonPid,
+  gone,
+  must,
+  newKernelWarnings,
+  remove,
+  run,
+} from './harness.js'
+
+const MIB = 1024 * 1024
+
+afterEach(() => expect(newKernelWarnings()).toEqual([]))
+afterAll(async () => expect(await closeAll()).toEqual([]))
+
+/** Half of each block shrinks to nothing, the other half not at all; zeros and random blocks in between. */
+const fio = (path: string, ...rest: string[]) =>
+  must('fio', [
+    '--name=media',
+    `--filename=${path}`,
+    '--zonemode=zbd',
+    '--direct=1',
+    '--ioengine=libaio',
+    '--iodepth=8',
+    '--max_open_zones=4',
+    '--size=32M',
+    '--randrepeat=1',
+    '--verify=crc32c',
+    '--refill_buffers',
+    '--buffer_compress_percentage=60',
+    '--buffer_compress_chunk=4k',
+    ...rest,
+  ])
+
+it.each([
+  ['lz4', 1],
+  ['zstd:3', 2],
+])('%s, %i queue(s): fio verifies what it wrote, in less memory, also after kill -9', async (compression, queues) => {
+  const device = await create({ zones: 16, zoneSize: 4 * MIB, compression, queues })
+  expect(device.compression).toBe(compression)
+  await fio(device.path, '--rw=write', '--bs=64k', '--do_verify=1')
+  const { media } = await client.request('stats', { id: device.id })
+  expect(media.origBytes).toBe(32 * MIB)
+  expect(media.compressedPages).toBeGreaterThan(media.rawPages)
+  expect(media.comprBytes).toBeLessThan(0.75 * media.origBytes)
+  // Reserved by 64 KiB a zone.
+  expect(media.memoryBytes).toBeLessThan(media.comprBytes + 16 * 64 * 1024 + 8 * 1024 * 8)
+  const pid = await daemonPid()
+  process.kill(pid, 'SIGKILL')
+  await gone(pid)
+  await client.ensureDaemon()
+  await fio(device.path, '--rw=read', '--bs=64k', '--do_verify=1')
+  await fio(device.path, '--rw=randread', '--bs=4k', '--do_verify=1', '--size=4M')
+  expect((await client.request('stats', { id: device.id })).media).toEqual(media)
+  await must('blkzone', ['reset', device.path])
+  const after = (await client.request('stats', { id: device.id })).media
+  expect(after).toMatchObject({ origBytes: 0, comprBytes: 0 })
+  expect(after.memoryBytes).toBe(after.spareBytes)
+  await remove(device)
+})
+
+it('512-byte blocks on a compressed device', async () => {
+  const device = await create({ zones: 8, zoneSize: 4 * MIB, compression: 'lz4', blockSize: 512 })
+  await fio(device.path, '--rw=write', '--bs=1536', '--do_verify=1', '--size=3M')
+  await remove(device)
+})
+
+it('past its memory limit a device says ENOSPC, and goes on after a reset', async () => {
+  const device = await create({ zones: 8, zoneSize: 4 * MIB, memoryLimit: 6 * MIB })
+  const write = (count: number) =>
+    run('dd', [
+      'if=/dev/urandom',
+      `of=${device.path}`,
+      'bs=64k',
+      `count=${count}`,
+      'oflag=direct',
+      'iflag=fullblock',
+    ])
+  const outcome = await write(160)
+  expect(outcome.code).not.toBe(0)
+  expect(outcome.stderr).toMatch(/No space left/)
+  const { media } = await client.request('stats', { id: device.id })
+  expect(media.memoryBytes).toBe(6 * MIB)
+  expect(media.rawPages * 4096).toBe(6 * MIB)
+  await must('blkzone', ['reset', device.path])
+  expect((await write(64)).code).toBe(0)
+  await remove(device)
+})
