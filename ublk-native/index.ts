@@ -26,6 +26,7 @@ export { benchNs, fillBuffer, fillScan, type ScanVariant, scanVariants } from '.
 export { kick, registerKick, unregisterKick } from './kick.js'
 export * from './layout.js'
 export {
+  benchCodec,
   type Compression,
   type MediaOptions,
   type MediaStats,

@@ -1,4 +1,7 @@
 // The same-fill scan for tests, and its speed beside memcpy and memset of the same buffers.
+#include <lz4.h>
+#include <zstd.h>
+
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -104,12 +107,54 @@ Napi::Value benchNs(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), all ? ns : -EIO);
 }
 
+// benchCodec(pages, codec, level, isOut): nanoseconds that the library itself takes for all pages, in or out.
+Napi::Value benchCodec(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  Napi::Uint8Array pages = arguments.bytes(0);
+  const int64_t codec = arguments.integer(1, CODEC_LZ4, CODEC_ZSTD);
+  const auto level = static_cast<int>(arguments.integer(2, 1, 22));
+  const bool isOut = arguments.boolean(3);
+  if (!arguments.ok()) return info.Env().Undefined();
+  const size_t count = pages.ByteLength() / PAGE_BYTES;
+  constexpr size_t SLOT = 2 * PAGE_BYTES;
+  std::vector<char> packed(count * SLOT), state(static_cast<size_t>(LZ4_sizeofState()));
+  std::vector<size_t> lengths(count);
+  char page[PAGE_BYTES];
+  ZSTD_CCtx* in = ZSTD_createCCtx();
+  ZSTD_DCtx* out = ZSTD_createDCtx();
+  const auto* source = reinterpret_cast<const char*>(pages.Data());
+  const auto pack = [&](size_t i) {
+    const char* from = source + i * PAGE_BYTES;
+    char* to = packed.data() + i * SLOT;
+    lengths[i] = codec == CODEC_LZ4
+                     ? static_cast<size_t>(
+                           LZ4_compress_fast_extState(state.data(), from, to, PAGE_BYTES, SLOT, 1))
+                     : ZSTD_compressCCtx(in, to, SLOT, from, PAGE_BYTES, level);
+  };
+  const auto unpack = [&](size_t i) {
+    const char* from = packed.data() + i * SLOT;
+    if (codec == CODEC_LZ4)
+      LZ4_decompress_safe(from, page, static_cast<int>(lengths[i]), PAGE_BYTES);
+    else
+      ZSTD_decompressDCtx(out, page, PAGE_BYTES, from, lengths[i]);
+  };
+  if (isOut)
+    for (size_t i = 0; i < count; i++) pack(i);
+  const auto begin = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < count; i++) isOut ? unpack(i) : pack(i);
+  const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - begin;
+  ZSTD_freeCCtx(in);
+  ZSTD_freeDCtx(out);
+  return Napi::Number::New(info.Env(), taken.count());
+}
+
 }  // namespace
 
 void exportBench(Napi::Env env, Napi::Object exports) {
   exports.Set("scanVariants", Napi::Function::New<scanVariantNames>(env, "scanVariants"));
   exports.Set("fillScan", Napi::Function::New<fillScan>(env, "fillScan"));
   exports.Set("fillBuffer", Napi::Function::New<fillBuffer>(env, "fillBuffer"));
+  exports.Set("benchCodec", Napi::Function::New<benchCodec>(env, "benchCodec"));
   exports.Set("benchNs", Napi::Function::New<benchNs>(env, "benchNs"));
 }
 
