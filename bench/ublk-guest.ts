@@ -2,7 +2,7 @@
  * Inside the VM: the same fio jobs on our device and on null_blk with the same zones, cell by cell, one after the other.
  *
  * Prints one JSON object. Variants take turns within a round, so that what drifts (a busy host) falls on all of them.
- * Arguments: rounds, seconds a cell, queues.
+ * Arguments: rounds, seconds a cell, queues, part of the cells' names.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
@@ -38,6 +38,8 @@ export interface GuestResult {
   kernel: string
   queues: number
   iops: Record<string, number[]>
+  /** Of our device: requests a turn of its workers, by cell and data. */
+  batches: Record<string, number[]>
 }
 
 export type Data = 'random' | 'zero'
@@ -107,22 +109,33 @@ function fill(path: string, data: Data): void {
 }
 
 async function main(): Promise<void> {
-  const [rounds = 5, seconds = 1, queues = 1] = process.argv.slice(2).map(Number)
+  const [rounds = 5, seconds = 1, queues = 1] = process.argv.slice(2, 5).map(Number)
+  const wanted = process.argv[5] ?? ''
+  const cells = CELLS.filter(cell => cell.name.includes(wanted))
   await ensureDaemon()
   const variants: Record<string, string> = { null_blk: makeNullBlk(queues) }
   const options = { zones: ZONES, zoneSize: ZONE_MIB * MIB, queues }
-  variants['zslab'] = (await request('device.create', options)).path
+  const device = await request('device.create', options)
+  variants['zslab'] = device.path
+  const counters = async () => (await request('stats', { id: device.id })).counters
   const iops: Record<string, number[]> = {}
+  const batches: Record<string, number[]> = {}
   for (const data of ['random', 'zero'] as const) {
     for (const path of Object.values(variants)) fill(path, data)
-    for (const cell of CELLS) {
+    for (const cell of cells) {
       for (let round = 0; round < rounds; round++) {
+        const before = await counters()
         for (const [variant, path] of Object.entries(variants)) {
           const key = keyOf(cell, data, variant)
           iops[key] ??= []
           iops[key].push(fio(path, cell, data, seconds))
           process.stderr.write(`${key}: ${Math.round(iops[key].at(-1)!)}\n`)
         }
+        const after = await counters()
+        const turns = after.turns - before.turns
+        const key = keyOf(cell, data, 'zslab')
+        batches[key] ??= []
+        batches[key].push((after.requests - before.requests) / turns)
       }
     }
   }
@@ -130,7 +143,9 @@ async function main(): Promise<void> {
   writeFileSync(`${NULL_BLK}/power`, '0')
   rmdirSync(NULL_BLK)
   const kernel = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()
-  process.stdout.write(`${JSON.stringify({ kernel, queues, iops } satisfies GuestResult)}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ kernel, queues, iops, batches } satisfies GuestResult)}\n`,
+  )
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) await main()

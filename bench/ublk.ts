@@ -5,6 +5,8 @@
  *                   and daemon, knows no caches (default)
  *   --mode smp      two CPUs in seconds: medians, wide spread under emulation
  *
+ *   --cells TEXT    only those whose name has it: 'read, depth 32'
+ *
  * Prints the ratio ours / null_blk for each cell; --json FILE keeps every round. The figures are ratios of one run: absolute
  * numbers of an emulated machine mean nothing.
  */
@@ -40,18 +42,20 @@ function spread(values: readonly number[]): string {
 /** Rows of a Markdown table. */
 export function table(result: GuestResult): string[] {
   const rows = [
-    '| cell | data | null_blk IOPS | zslab IOPS | ratio | goal | spreads |',
-    '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
+    '| cell | data | null_blk IOPS | zslab IOPS | ratio | goal | requests a turn | spreads |',
+    '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
   ]
   for (const cell of CELLS) {
     for (const data of ['random', 'zero'] as Data[]) {
+      if (result.iops[keyOf(cell, data, 'zslab')] === undefined) continue
       const of = (variant: string) => result.iops[keyOf(cell, data, variant)] ?? [Number.NaN]
       const base = median(of('null_blk'))
       const ours = median(of('zslab'))
       const spreads = `${spread(of('null_blk'))}, ${spread(of('zslab'))}`
+      const batch = median(result.batches[keyOf(cell, data, 'zslab')] ?? [Number.NaN])
       const goal = GOALS[cell.name]?.toFixed(2) ?? ''
       rows.push(
-        `| ${cell.name} | ${data} | ${Math.round(base)} | ${Math.round(ours)} | ${(ours / base).toFixed(2)} | ${goal} | ${spreads} |`,
+        `| ${cell.name} | ${data} | ${Math.round(base)} | ${Math.round(ours)} | ${(ours / base).toFixed(2)} | ${goal} | ${batch.toFixed(1)} | ${spreads} |`,
       )
     }
   }
@@ -66,6 +70,7 @@ async function main(): Promise<number> {
       rounds: { type: 'string', default: '1' },
       seconds: { type: 'string', default: '0.2' },
       queues: { type: 'string', default: '1' },
+      cells: { type: 'string', default: '' },
       json: { type: 'string' },
     },
   })
@@ -82,7 +87,7 @@ async function main(): Promise<number> {
     icount: isCounted,
     cpus: isCounted ? 1 : 2,
     memoryMiB: 6144,
-    command: [process.execPath, GUEST, values.rounds, values.seconds, values.queues],
+    command: [process.execPath, GUEST, values.rounds, values.seconds, values.queues, values.cells],
     stdout,
   })
   if (code !== 0) return code
