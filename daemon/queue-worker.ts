@@ -13,6 +13,7 @@ import {
   mapShared,
   openMedia,
   openQueue,
+  scheduleAsBatch,
 } from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { Planner } from './plan.js'
@@ -52,7 +53,7 @@ function run(task: WorkerTask): void {
   })
   const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth)
   parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
-  const result = serve(queue, planner, state)
+  const result = serve(queue, planner, state, scheduleAsBatch)
   if (result < 0 && result !== -ENODEV) {
     throw new Error(
       `queue ${task.queueId} failed with ${result}: ${JSON.stringify(queue.failure())}`,

@@ -96,6 +96,7 @@ export interface Addon {
   createMemfd(name: string): number
   kick(fd: number, forever: boolean): number
   setIoFlusher(): number
+  scheduleAsBatch(isBatch: boolean): number
   gettid(): number
   scanVariants(): string[]
   fillScan(buffer: Uint8Array, variant: string): boolean

@@ -41,5 +41,6 @@ export {
   gettid,
   hardenThread,
   mapShared,
+  scheduleAsBatch,
   unmapShared,
 } from './shared-memory.js'

@@ -29,6 +29,15 @@ export function hardenThread(): number {
   return addon().setIoFlusher()
 }
 
+/**
+ * Ask the kernel to run this thread as one that batches, or as any other (SCHED_BATCH, SCHED_OTHER: sched(7)). Waking a thread
+ * that batches does not interrupt who woke it. On a CPU that others keep busy it waits for its turn, some milliseconds.
+ * Returns 0 or -errno.
+ */
+export function scheduleAsBatch(isBatch: boolean): number {
+  return addon().scheduleAsBatch(isBatch)
+}
+
 /** The kernel's id of this thread. */
 export function gettid(): number {
   return addon().gettid()

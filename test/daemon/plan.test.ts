@@ -275,11 +275,33 @@ describe('failures', () => {
 })
 
 describe('serve', () => {
+  const ignore = () => {}
+
   it('ends with −ENODEV when the device stops, with 0 when asked', () => {
     queue.stopped = true
-    expect(serve(queue, planner, state)).toBe(-19)
+    expect(serve(queue, planner, state, ignore)).toBe(-19)
     queue.stopped = false
     state.stopRequested = true
-    expect(serve(queue, planner, state)).toBe(0)
+    expect(serve(queue, planner, state, ignore)).toBe(0)
+  })
+
+  it('batches while several requests come at once, and stops after 64 turns of one', () => {
+    const told: string[] = []
+    let turns = 0
+    const fetch = queue.commitAndFetch.bind(queue)
+    queue.commitAndFetch = turn => {
+      turns++
+      return fetch(turn)
+    }
+    for (let i = 0; i < 3 * DEPTH; i++) queue.submit(read(1, 0, 8))
+    queue.stopped = true
+    const schedule = (isBatch: boolean) => {
+      told.push(`${isBatch} after ${turns}`)
+      if (isBatch) queue.batchMax = 1
+      else for (let i = 0; i < 2; i++) queue.submit(read(1, 0, 8))
+    }
+    for (let i = 0; i < 200; i++) queue.submit(read(1, 0, 8))
+    serve(queue, planner, state, schedule)
+    expect(told).toEqual(['true after 1', 'false after 65'])
   })
 })

@@ -78,6 +78,7 @@ const CALLS: readonly (readonly [string, readonly unknown[], readonly Kind[]])[]
   ['fillBuffer', [new Uint8Array(8), 1, 1, 'best'], ['bytes', 'integer', 'integer', 'string']],
   ['benchNs', ['scan', 4096, 1, 0], ['string', 'integer', 'integer', 'integer']],
   ['benchCodec', [new Uint8Array(4096), 1, 1, false], ['bytes', 'integer', 'integer', 'boolean']],
+  ['scheduleAsBatch', [true], ['boolean']],
   ['zoneIoctl', ['/nowhere', 'open', 0, 0], ['string', 'string', 'integer', 'integer']],
   ['reportZones', ['/nowhere', 0, 0], ['string', 'integer', 'integer']],
 ]

@@ -1,5 +1,6 @@
 // Mappings as ArrayBuffers, kicks, and what keeps the process in memory.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -97,6 +98,15 @@ Napi::Value setIoFlusher(const Napi::CallbackInfo& info) {
   return toNumber(info, prctl(PRCTL_SET_IO_FLUSHER, 1, 0, 0, 0) == 0 ? 0 : -errno);
 }
 
+// scheduleAsBatch(isBatch): 0 | -errno. Of this thread alone.
+Napi::Value scheduleAsBatch(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int policy = arguments.boolean(0) ? SCHED_BATCH : SCHED_OTHER;
+  if (!arguments.ok()) return info.Env().Undefined();
+  const sched_param none{};
+  return toNumber(info, sched_setscheduler(0, policy, &none) == 0 ? 0 : -errno);
+}
+
 Napi::Value threadId(const Napi::CallbackInfo& info) {
   return toNumber(info, syscall(SYS_gettid));
 }
@@ -109,6 +119,8 @@ void exportSharedMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("createMemfd", Napi::Function::New<createMemfd>(env, "createMemfd"));
   exports.Set("kick", Napi::Function::New<kick>(env, "kick"));
   exports.Set("setIoFlusher", Napi::Function::New<setIoFlusher>(env, "setIoFlusher"));
+  exports.Set("scheduleAsBatch",
+              Napi::Function::New<scheduleAsBatch>(env, "scheduleAsBatch"));
   exports.Set("gettid", Napi::Function::New<threadId>(env, "gettid"));
 }
 
