@@ -43,6 +43,19 @@ function isOpen(word: number): boolean {
   return word >>> 29 === BLK_ZONE_COND_IMP_OPEN >>> 1
 }
 
+/** What holds for every extent: it begins in a zone of the device, and is whole blocks. 0, or -status. */
+function checkExtent(
+  table: ZoneTable,
+  zone: number,
+  offsetSectors: number,
+  countSectors: number,
+): number {
+  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
+  if (offsetSectors < 0 || countSectors <= 0) return -STATUS_INVALID_FIELD
+  const isAligned = ((offsetSectors | countSectors) & table.blockMask) === 0
+  return isAligned ? STATUS_SUCCESS : -STATUS_INVALID_FIELD
+}
+
 /** Reserves at the write pointer of an open zone that stays open, if its word is still this one. */
 function reserveOpen(
   table: ZoneTable,
@@ -76,9 +89,8 @@ export function admitWrite(
   offsetSectors: number,
   countSectors: number,
 ): number {
-  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
-  if (offsetSectors < 0 || countSectors <= 0) return -STATUS_INVALID_FIELD
-  if (((offsetSectors | countSectors) & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
+  const refusedExtent = checkExtent(table, zone, offsetSectors, countSectors)
+  if (refusedExtent !== STATUS_SUCCESS) return refusedExtent
   const end = offsetSectors + countSectors
   if (zone < table.conventionalCount) {
     const zones = op === UBLK_IO_OP_WRITE_ZEROES ? table.conventionalCount - zone : 1
@@ -133,9 +145,8 @@ export function admitRead(
   offsetSectors: number,
   countSectors: number,
 ): number {
-  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
-  if (offsetSectors < 0 || countSectors <= 0) return -STATUS_INVALID_FIELD
-  if (((offsetSectors | countSectors) & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
+  const refusedExtent = checkExtent(table, zone, offsetSectors, countSectors)
+  if (refusedExtent !== STATUS_SUCCESS) return refusedExtent
   if (offsetSectors + countSectors > table.zoneSizeSectors) return -STATUS_ZONE_BOUNDARY_ERROR
   if (conditionOf(table.load(zone)) === BLK_ZONE_COND_OFFLINE) return -STATUS_ZONE_IS_OFFLINE
   return STATUS_SUCCESS
@@ -155,9 +166,8 @@ export function admitDiscard(
   offsetSectors: number,
   countSectors: number,
 ): number {
-  if (zone < 0 || zone >= table.zoneCount) return -STATUS_LBA_OUT_OF_RANGE
-  if (offsetSectors < 0 || countSectors <= 0) return -STATUS_INVALID_FIELD
-  if (((offsetSectors | countSectors) & table.blockMask) !== 0) return -STATUS_INVALID_FIELD
+  const refusedExtent = checkExtent(table, zone, offsetSectors, countSectors)
+  if (refusedExtent !== STATUS_SUCCESS) return refusedExtent
   const end = offsetSectors + countSectors
   if (end > (table.zoneCount - zone) * table.zoneSizeSectors) return -STATUS_LBA_OUT_OF_RANGE
   let at = zone

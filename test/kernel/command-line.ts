@@ -35,24 +35,6 @@ export async function make(...flags: string[]): Promise<Device> {
   return json('device', 'create', ...flags)
 }
 
-/** One write with O_DIRECT through dd. */
-export function write(device: Device, offsetBytes: number, bytes: number, from = '/dev/urandom') {
-  return run('dd', [
-    `if=${from}`,
-    `of=${device.path}`,
-    `bs=${bytes}`,
-    'count=1',
-    `seek=${offsetBytes}`,
-    'oflag=direct,seek_bytes',
-    'iflag=fullblock',
-    'conv=notrunc',
-  ])
-}
-
-export async function mustWrite(device: Device, offsetBytes: number, bytes: number): Promise<void> {
-  expect((await write(device, offsetBytes, bytes)).stderr).toMatch(/copied/)
-}
-
 /** Whether all bytes there are zero, read past the page cache. */
 export async function isZero(device: Device, offsetBytes: number, bytes: number): Promise<boolean> {
   await must('blockdev', ['--flushbufs', device.path])

@@ -15,16 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import {
-  compareReports,
-  conditions,
-  json,
-  make,
-  mustWrite,
-  text,
-  write,
-  zslab,
-} from './command-line.js'
+import { compareReports, conditions, json, make, text, zslab } from './command-line.js'
 import {
   client,
   cliPath,
@@ -36,10 +27,12 @@ import {
   hasFilesystem,
   hasProgram,
   must,
+  mustWrite,
   newKernelWarnings,
   remove,
   start,
   tick,
+  write,
 } from './harness.js'
 
 const BLOCK = 4096

@@ -6,8 +6,17 @@
  */
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { blkzoneReport } from './blkzone.js'
-import { compareReports, conditions, isZero, mustWrite } from './command-line.js'
-import { client, closeAll, create, type Device, newKernelWarnings, remove, run } from './harness.js'
+import { compareReports, conditions, isZero } from './command-line.js'
+import {
+  client,
+  closeAll,
+  create,
+  type Device,
+  mustWrite,
+  newKernelWarnings,
+  remove,
+  run,
+} from './harness.js'
 
 const BLOCK = 4096
 const MIB = 1024 * 1024

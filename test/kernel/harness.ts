@@ -74,6 +74,35 @@ export async function remove(device: Device, force = false): Promise<void> {
   await client.request('device.delete', { id: device.id, force })
 }
 
+function ddArguments(
+  device: Device,
+  offsetBytes: number,
+  bytes: number,
+  { from = '/dev/urandom', count = 1 } = {},
+): string[] {
+  return [
+    `if=${from}`,
+    `of=${device.path}`,
+    `bs=${bytes}`,
+    `count=${count}`,
+    `seek=${offsetBytes}`,
+    'oflag=direct,seek_bytes',
+    'iflag=fullblock',
+    'conv=notrunc',
+  ]
+}
+
+type Extent = Parameters<typeof ddArguments>
+
+/** `count` writes of `bytes` with O_DIRECT, one after the other, through dd. */
+export function write(...extent: Extent): Promise<Outcome> {
+  return run('dd', ddArguments(...extent))
+}
+
+export async function mustWrite(...extent: Extent): Promise<void> {
+  await must('dd', ddArguments(...extent))
+}
+
 export async function daemonPid(): Promise<number> {
   return (await client.request('ping', {})).pid
 }

@@ -11,11 +11,13 @@ import {
   daemonPid,
   gone,
   must,
+  mustWrite,
   newKernelWarnings,
   remove,
   run,
   start,
   tick,
+  write,
 } from './harness.js'
 
 const MIB = 1024 * 1024
@@ -55,14 +57,7 @@ it('makes and deletes 50 devices without a leak', async () => {
   const before = { files: openFiles(pid), threads: threads(pid) }
   for (let i = 0; i < 50; i++) {
     const device = await create({ zones: 8, zoneSize: 4 * MIB, queues: 1 + (i % 2) })
-    await must('dd', [
-      'if=/dev/zero',
-      `of=${device.path}`,
-      'bs=64k',
-      'count=2',
-      'oflag=direct',
-      'conv=notrunc',
-    ])
+    await mustWrite(device, 0, 64 * 1024, { from: '/dev/zero', count: 2 })
     await remove(device)
   }
   expect(await daemonPid()).toBe(pid)
@@ -112,16 +107,7 @@ it('memory that runs out is ENOSPC to the writer, and a reset makes room again',
   await gone((await client.request('shutdown', {})).pid)
   await must('mount', ['-t', 'tmpfs', '-o', 'size=12M', 'tmpfs', state])
   const device = await create({ zones: 16, zoneSize: 4 * MIB })
-  const write = (count: number) =>
-    run('dd', [
-      'if=/dev/urandom',
-      `of=${device.path}`,
-      'bs=64k',
-      `count=${count}`,
-      'oflag=direct',
-      'iflag=fullblock',
-    ])
-  const outcome = await write(256)
+  const outcome = await write(device, 0, 64 * 1024, { count: 256 })
   expect(outcome.code).not.toBe(0)
   expect(outcome.stderr).toMatch(/No space left/)
   const written = (await client.request('stats', { id: device.id })).media.rawPages * 4096
@@ -129,7 +115,7 @@ it('memory that runs out is ENOSPC to the writer, and a reset makes room again',
   const pointers = zones.reduce((sum, zone) => sum + zone.fill * device.zoneCapacity, 0)
   expect(pointers).toBe(written)
   await must('blkzone', ['reset', device.path])
-  expect((await write(32)).code).toBe(0)
+  expect((await write(device, 0, 64 * 1024, { count: 32 })).code).toBe(0)
   await remove(device)
   await gone((await client.request('shutdown', {})).pid)
   await must('umount', [state])
@@ -150,14 +136,7 @@ it('the command line works from create to delete', async () => {
   const device = JSON.parse(made.stdout)
   expect(existsSync(device.path)).toBe(true)
   expect(device.pid).toBe(await daemonPid())
-  await must('dd', [
-    'if=/dev/zero',
-    `of=${device.path}`,
-    'bs=64k',
-    'count=2',
-    'oflag=direct',
-    'conv=notrunc',
-  ])
+  await mustWrite(device, 0, 64 * 1024, { from: '/dev/zero', count: 2 })
   const report = JSON.parse((await zslab('zone', 'report', device.path, '--json')).stdout)
   expect(report.zones?.length ?? report.length).toBe(16)
   expect((await zslab('zone', 'finish', String(device.id), '0')).code).toBe(0)

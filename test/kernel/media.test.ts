@@ -11,7 +11,7 @@ import {
   must,
   newKernelWarnings,
   remove,
-  run,
+  write,
 } from './harness.js'
 
 const MIB = 1024 * 1024
@@ -71,22 +71,13 @@ it('512-byte blocks on a compressed device', async () => {
 
 it('past its memory limit a device says ENOSPC, and goes on after a reset', async () => {
   const device = await create({ zones: 8, zoneSize: 4 * MIB, memoryLimit: 6 * MIB })
-  const write = (count: number) =>
-    run('dd', [
-      'if=/dev/urandom',
-      `of=${device.path}`,
-      'bs=64k',
-      `count=${count}`,
-      'oflag=direct',
-      'iflag=fullblock',
-    ])
-  const outcome = await write(160)
+  const outcome = await write(device, 0, 64 * 1024, { count: 160 })
   expect(outcome.code).not.toBe(0)
   expect(outcome.stderr).toMatch(/No space left/)
   const { media } = await client.request('stats', { id: device.id })
   expect(media.memoryBytes).toBe(6 * MIB)
   expect(media.rawPages * 4096).toBe(6 * MIB)
   await must('blkzone', ['reset', device.path])
-  expect((await write(64)).code).toBe(0)
+  expect((await write(device, 0, 64 * 1024, { count: 64 })).code).toBe(0)
   await remove(device)
 })

@@ -15,26 +15,13 @@ import {
   queueAttribute,
   remove,
   run,
+  write,
 } from './harness.js'
 import { LAYOUTS } from './layouts.js'
 
 const BLOCK = 4096
 
 afterAll(async () => expect(await closeAll()).toEqual([]))
-
-/** One write with O_DIRECT through dd: its exit code and what it said. */
-function write(device: Device, offsetBytes: number, bytes: number) {
-  return run('dd', [
-    'if=/dev/urandom',
-    `of=${device.path}`,
-    `bs=${bytes}`,
-    'count=1',
-    `seek=${offsetBytes}`,
-    'oflag=direct,seek_bytes',
-    'iflag=fullblock',
-    'conv=notrunc',
-  ])
-}
 
 describe.each(LAYOUTS)('$name', ({ options }) => {
   let device: Device

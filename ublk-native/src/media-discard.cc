@@ -5,19 +5,11 @@
 #include "media.h"
 
 namespace ublk {
-namespace {
-
-const uint8_t zeroPage[PAGE_BYTES] = {};
-
-uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
-
-}  // namespace
-
 int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
   const uint64_t page = pageOf(offset);
   const uint8_t is = kind(page);
   if (is == PAGE_HOLE || (is == PAGE_FILL && word(page) == 0)) return 0;
-  return storePart(offset, zeroPage, length, tally);
+  return storePart(offset, ZERO_PAGE, length, tally);
 }
 
 // The memory of what was taken last in an ordered region can be taken again: that of a write that failed, say.
@@ -30,7 +22,7 @@ int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
   for (uint64_t page = end; page > first;) {
     if (page % 8 == 0) {
       // Eight kinds at once while there is nothing to forget.
-      while (page >= first + 8 && std::memcmp(&kinds_[page - 8], zeroPage, 8) == 0) page -= 8;
+      while (page >= first + 8 && std::memcmp(&kinds_[page - 8], ZERO_PAGE, 8) == 0) page -= 8;
       if (page == first) break;
     }
     page--;

@@ -18,10 +18,6 @@ namespace {
 // and in this process's memory: a lock in the files would stay taken after SIGKILL.
 std::mutex partLocks[64];
 
-const uint8_t zeroPage[PAGE_BYTES] = {};
-
-uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
-
 // Memory that ran out while the kernel copied into a mapping is EFAULT.
 int asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
 
@@ -155,7 +151,7 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
     return 0;
   }
   // Zeros in a hole are a hole, until the page has something else. (A fill would have to become raw under readers' eyes.)
-  if (!inPlace && was == PAGE_HOLE && std::memcmp(source, zeroPage, length) == 0) return 0;
+  if (!inPlace && was == PAGE_HOLE && std::memcmp(source, ZERO_PAGE, length) == 0) return 0;
   alignas(64) uint8_t whole[PAGE_BYTES];
   if (was == PAGE_COMPRESSED) {
     if (const int bad = expand(page, whole); bad != 0) return bad;

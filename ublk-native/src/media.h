@@ -27,6 +27,9 @@ namespace ublk {
 inline constexpr uint64_t PAGE_MASK = PAGE_BYTES - 1;
 inline constexpr uint64_t WORDS_A_MAP_PAGE = PAGE_BYTES / sizeof(uint64_t);
 inline constexpr uint64_t NOWHERE = UINT64_MAX;
+inline constexpr uint8_t ZERO_PAGE[PAGE_BYTES] = {};
+
+inline uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
 
 struct MediaOptions {
   std::string directory;  // empty: anonymous memory
