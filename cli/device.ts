@@ -3,6 +3,7 @@
  *
  * The flags of `create` are made from the daemon's option table, and are checked here before a daemon is started.
  */
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { DeviceInfo, OptionSpec } from '../daemon/client.js'
 import { type CommonOptions, finishVerb, parseDevice } from './arguments.js'
@@ -77,6 +78,8 @@ function describe(spec: OptionSpec, client: ClientModule): string {
   return `${spec.doc} (${range}${otherwise})`
 }
 
+const PLACEHOLDERS = { integer: 'n', bytes: 'size', choice: 'name', path: 'path' } as const
+
 /** A flag for each row of the option table. Values stay as they were typed: the table's own parser checks them. */
 function addTableOptions(command: Command, client: ClientModule): void {
   for (const spec of client.DEVICE_OPTIONS) {
@@ -88,8 +91,9 @@ function addTableOptions(command: Command, client: ClientModule): void {
       command.addOption(no.hideHelp(spec.default === false))
       continue
     }
-    const value = spec.type === 'bytes' ? 'size' : spec.type === 'choice' ? 'name' : 'n'
-    command.addOption(new Option(`--${spec.flag} <${value}>`, describe(spec, client)))
+    command.addOption(
+      new Option(`--${spec.flag} <${PLACEHOLDERS[spec.type]}>`, describe(spec, client)),
+    )
   }
 }
 
@@ -99,8 +103,10 @@ function givenOptions(
   client: ClientModule,
 ): Record<string, unknown> {
   const given: Record<string, unknown> = {}
-  for (const { key } of client.DEVICE_OPTIONS) {
-    if (options[key] !== undefined) given[key] = options[key]
+  for (const { key, type } of client.DEVICE_OPTIONS) {
+    const value = options[key]
+    if (value === undefined) continue
+    given[key] = type === 'path' ? resolve(String(value)) : value
   }
   client.resolveOptions(given)
   return given

@@ -5,7 +5,8 @@
  */
 import { DaemonError } from './errors.js'
 
-export type OptionType = 'integer' | 'bytes' | 'boolean' | 'choice'
+/** A path is absolute: the daemon has another working folder than who asks it (the command line makes it absolute). */
+export type OptionType = 'integer' | 'bytes' | 'boolean' | 'choice' | 'path'
 
 /** One option. `min` and `max` are inclusive and in the option's own unit (bytes for `bytes`). */
 export interface OptionSpec {
@@ -252,6 +253,7 @@ export function formatBytes(bytes: number): string {
 function rangeOf(spec: OptionSpec): string {
   if (spec.type === 'choice') return `one of ${spec.choicesDoc ?? spec.choices!.join(', ')}`
   if (spec.type === 'boolean') return 'true or false'
+  if (spec.type === 'path') return 'a path'
   const show = spec.type === 'bytes' ? formatBytes : String
   return `${spec.type === 'bytes' ? 'a size' : 'a whole number'} from ${show(spec.min!)} to ${show(spec.max!)}`
 }
@@ -270,6 +272,9 @@ function interpret(spec: OptionSpec, value: unknown): number | boolean | string 
   if (spec.type === 'boolean') return typeof value === 'boolean' ? value : refuse(spec, value)
   if (spec.type === 'choice') {
     return typeof value === 'string' && spec.choices!.includes(value) ? value : refuse(spec, value)
+  }
+  if (spec.type === 'path') {
+    return typeof value === 'string' && value.startsWith('/') ? value : refuse(spec, value)
   }
   let number = Number.NaN
   if (typeof value === 'number') number = value
