@@ -7,7 +7,6 @@
  * - DEL_DEV waits for whoever still holds the char device, so workers end first and the descriptor is closed.
  * Whatever fails on the way, what was done before it is undone.
  */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   closeFd,
@@ -20,7 +19,6 @@ import {
   UBLK_F_USER_RECOVERY,
   UBLK_F_USER_RECOVERY_REISSUE,
   UBLK_F_ZONED,
-  UBLK_S_DEV_QUIESCED,
   type UblkControl,
   unmapShared,
 } from '../ublk-native/index.js'
@@ -40,17 +38,16 @@ import {
   removeStateDirectory,
   writeRecord,
 } from './state-directory.js'
+import { type Delay, startRecovery, waitUntilQuiesced } from './takeover.js'
 
 /** The largest request, and so the largest zone report: 16384 zones (a report of several requests comes back wrong). */
 export const MAX_IO_BYTES = 1024 * 1024
-const RECOVERY_WAIT_MS = 20_000
-const RECOVERY_RETRY_MS = 25
 
 /** What a device needs of the daemon. */
 export interface DeviceHost {
   readonly control: UblkControl
   readonly onWorkerDeath: (error: unknown) => void
-  readonly delay: (milliseconds: number) => Promise<void>
+  readonly delay: Delay
   /** Another way to start a queue's thread than a worker of Node: for tests. */
   readonly spawnQueue?: SpawnQueue | undefined
 }
@@ -154,9 +151,9 @@ export class Device {
       const message = `/dev/ublkb${id} cannot be recovered (made with --no-recovery, or its state is gone): zslab device delete ${id}`
       throw new DaemonError('DAEMON_ERR_NOT_RECOVERABLE', message)
     }
-    await waitUntilQuiesced(id, host)
+    await waitUntilQuiesced(id, host.control, host.delay)
     const geometry = Geometry.create(geometryOptions(old.options))
-    await startRecovery(id, host)
+    await startRecovery(id, host.control, host.delay)
     const { queueCount, depth, maxIoBytes } = old
     const record = newRecord(id, old.options, { queueCount, depth, maxIoBytes })
     const device = new Device(record, geometry, host)
@@ -258,35 +255,5 @@ export class Device {
     }
     if (this.#charFd >= 0) closeFd(this.#charFd)
     this.#charFd = -1
-  }
-}
-
-/** The kernel notices a dead daemon within seconds, not at once. */
-async function waitUntilQuiesced(id: number, host: DeviceHost): Promise<void> {
-  for (let waitedMs = 0; ; waitedMs += RECOVERY_RETRY_MS) {
-    const info = await host.control.info(id)
-    if (info?.state === UBLK_S_DEV_QUIESCED) return
-    if (info === null || !existsSync(`/sys/block/ublkb${id}`)) {
-      const message = `the kernel has no device ${id} any more: zslab device delete ${id} clears what is left`
-      throw new DaemonError('DAEMON_ERR_NOT_RECOVERABLE', message)
-    }
-    if (waitedMs >= RECOVERY_WAIT_MS) {
-      const message = `device ${id} is in state ${info.state} after ${RECOVERY_WAIT_MS / 1000} s: is its old daemon (pid ${info.pid}) gone?`
-      throw new DaemonError('DAEMON_ERR_BUSY', message)
-    }
-    await host.delay(RECOVERY_RETRY_MS)
-  }
-}
-
-/** EBUSY until the last thread of the old daemon has let go of the char device. */
-async function startRecovery(id: number, host: DeviceHost): Promise<void> {
-  for (let waitedMs = 0; ; waitedMs += RECOVERY_RETRY_MS) {
-    try {
-      return await host.control.startRecovery(id)
-    } catch (error) {
-      const busy = (error as { code?: string }).code === 'EBUSY'
-      if (!busy || waitedMs >= RECOVERY_WAIT_MS) throw error
-    }
-    await host.delay(RECOVERY_RETRY_MS)
   }
 }
