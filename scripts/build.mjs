@@ -11,7 +11,17 @@ import { fileURLToPath } from 'node:url'
 import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const SOURCES = ['zone-model', 'ublk-native', 'daemon', 'cli', 'vm', 'test', 'bench', 'store']
+const SOURCES = [
+  'zone-model',
+  'ublk-native',
+  'image',
+  'daemon',
+  'cli',
+  'vm',
+  'test',
+  'bench',
+  'store',
+]
 
 const seconds = start => `${((performance.now() - start) / 1000).toFixed(1)} s`
 

@@ -55,8 +55,8 @@ export function optionTable(client) {
 }
 
 /** Every code of an error, and what to do. */
-export function errorTable(daemonErrors, cliErrors) {
-  const rows = Object.entries({ ...daemonErrors, ...cliErrors, ...OTHER_ERRORS })
+export function errorTable(...tables) {
+  const rows = Object.entries(Object.assign({}, ...tables, OTHER_ERRORS))
   return table(
     ['code', 'meaning, and what to do'],
     rows.map(([code, text]) => [`\`${code}\``, text]),
@@ -72,9 +72,13 @@ export function replaceRegion(text, name, body) {
 }
 
 /** README.md with fresh tables. */
-export function refresh(readme, client, cliErrors) {
+export function refresh(readme, client, imageErrors, cliErrors) {
   const withOptions = replaceRegion(readme, 'options', optionTable(client))
-  return replaceRegion(withOptions, 'errors', errorTable(client.DAEMON_ERRORS, cliErrors))
+  return replaceRegion(
+    withOptions,
+    'errors',
+    errorTable(client.DAEMON_ERRORS, imageErrors, cliErrors),
+  )
 }
 
 /** What the session shows, in one guest. A `!` in front: it is meant to fail. */
@@ -110,9 +114,10 @@ function runSession() {
 
 async function main() {
   const client = await import(new URL('dist/daemon/client.js', ROOT))
+  const { IMAGE_ERRORS } = await import(new URL('dist/image/index.js', ROOT))
   const { CLI_ERRORS } = await import(new URL('dist/cli/output.js', ROOT))
   const file = new URL('README.md', ROOT)
-  let readme = refresh(readFileSync(file, 'utf8'), client, CLI_ERRORS)
+  let readme = refresh(readFileSync(file, 'utf8'), client, IMAGE_ERRORS, CLI_ERRORS)
   if (process.argv.includes('--session')) readme = replaceRegion(readme, 'session', runSession())
   writeFileSync(file, readme)
 }

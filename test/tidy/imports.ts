@@ -10,8 +10,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'zone-model': [],
   'ublk-native': [],
   vm: [],
-  daemon: ['zone-model/index.ts', 'ublk-native/index.ts'],
-  cli: ['daemon/client.ts', 'vm/index.ts'],
+  image: ['zone-model/index.ts', 'ublk-native/index.ts'],
+  daemon: ['zone-model/index.ts', 'ublk-native/index.ts', 'image/index.ts'],
+  cli: ['daemon/client.ts', 'image/index.ts', 'vm/index.ts'],
 }
 
 /** A door for one file only. */
@@ -24,7 +25,7 @@ const PRIVATE_DOORS: Readonly<Record<string, string>> = {
 const PACKAGES: Readonly<Record<string, string>> = { pino: 'daemon', commander: 'cli' }
 
 /** Where programs and packages enter; nothing of ours needs to import these. */
-const ENTRIES = ['cli/index.ts', 'zone-model/index.ts']
+const ENTRIES = ['cli/index.ts', 'zone-model/index.ts', 'image/index.ts']
 
 interface Import {
   readonly from: string

@@ -16,7 +16,7 @@ export interface Finding {
 export type Rule = (sources: Sources) => Finding[]
 
 /** Folders whose TypeScript is the product. */
-export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'daemon', 'cli', 'vm'] as const
+export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', 'cli', 'vm'] as const
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
@@ -206,7 +206,7 @@ export const cxxSize: Rule = sources => {
 
 /** Codes of errors, as they are written in the sources. */
 const CODE =
-  /'((?:DAEMON_ERR|CLI_ERR|ZONE_ERR|ERR_VM)_[A-Z_]+)'|^\s+((?:DAEMON_ERR|CLI_ERR)_[A-Z_]+):/gm
+  /'((?:DAEMON_ERR|IMAGE_ERR|CLI_ERR|ZONE_ERR|ERR_VM)_[A-Z_]+)'|^\s+((?:DAEMON_ERR|IMAGE_ERR|CLI_ERR)_[A-Z_]+):/gm
 
 /** Every code is in the README. */
 export const documentedErrors: Rule = sources => {
