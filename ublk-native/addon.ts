@@ -101,7 +101,21 @@ export interface Addon {
   scanVariants(): string[]
   fillScan(buffer: Uint8Array, variant: string): boolean
   fillBuffer(buffer: Uint8Array, low: number, high: number, variant: string): void
-  benchCodec(pages: Uint8Array, codec: number, level: number, isOut: boolean): number
+  benchMedia(
+    media: unknown,
+    pages: Uint8Array,
+    offsetBytes: number,
+    requestBytes: number,
+    isOut: boolean,
+  ): number
+  benchPages(
+    kind: string,
+    pages: Uint8Array,
+    scratch: Uint8Array,
+    requestBytes: number,
+    codec: number,
+    level: number,
+  ): number
   benchNs(kind: string, bytes: number, iterations: number, strideBytes: number): number
   zoneIoctl(path: string, op: string, startSector: number, sectors: number): Promise<NativeOutcome>
   reportZones(path: string, startSector: number, count: number): Promise<NativeOutcome>

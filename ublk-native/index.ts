@@ -26,13 +26,15 @@ export { benchNs, fillBuffer, fillScan, type ScanVariant, scanVariants } from '.
 export { kick, registerKick, unregisterKick } from './kick.js'
 export * from './layout.js'
 export {
-  benchCodec,
+  benchMedia,
+  benchPages,
   type Compression,
   type MediaOptions,
   type MediaStats,
   type NativeMedia,
   openMedia,
   type PageStats,
+  SCRATCH_PAGE_BYTES,
 } from './media.js'
 export { type DeviceParams, encodeParams } from './params.js'
 export { openQueue, type Queue, type QueueOptions } from './queue.js'

@@ -147,14 +147,36 @@ function isOutcome(value: NativeMediaHandle | NativeOutcome): value is NativeOut
 }
 
 /**
- * Nanoseconds that the codec's own library takes for all pages of `pages`, compressing or (`isOut`) decompressing: what the
- * media is measured against.
+ * Nanoseconds that the media takes to store all of `pages` from `offsetBytes` on, in requests of `requestBytes`, or (`isOut`) to
+ * load as much; or -errno. No way through JavaScript is in it.
  */
-export function benchCodec(
+export function benchMedia(
+  media: NativeMedia,
   pages: Uint8Array,
-  compression: 'lz4' | 'zstd',
-  level: number,
+  offsetBytes: number,
+  requestBytes: number,
   isOut: boolean,
 ): number {
-  return addon().benchCodec(pages, CODECS[compression], level, isOut)
+  const { handle } = media as unknown as NativeMediaHandle
+  return addon().benchMedia(handle, pages, offsetBytes, requestBytes, isOut)
+}
+
+/** `scratch` has so many bytes for each page of `pages`; the last four are a length, see benchPages. */
+export const SCRATCH_PAGE_BYTES = 2 * PAGE_BYTES
+
+/**
+ * Nanoseconds that others take for all of `pages`, to measure the media against: memcpy and memset (`copy-in`, `copy-out`, `set`)
+ * of `requestBytes` at a time, and the codec's own library, compressing (`pack`) and decompressing (`unpack`, what `pack` left
+ * in `scratch`) a page at a time. `attempt` and `estimate` are our codec, which tries to compress each page, or only those
+ * that are likely to shrink. They leave the length of each page in `scratch`, 0 if it did not shrink enough or was not tried.
+ */
+export function benchPages(
+  kind: 'copy-in' | 'copy-out' | 'set' | 'pack' | 'unpack' | 'attempt' | 'estimate',
+  pages: Uint8Array,
+  scratch: Uint8Array,
+  requestBytes: number,
+  compression: Compression,
+  level: number,
+): number {
+  return addon().benchPages(kind, pages, scratch, requestBytes, CODECS[compression], level)
 }

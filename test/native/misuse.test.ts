@@ -77,7 +77,16 @@ const CALLS: readonly (readonly [string, readonly unknown[], readonly Kind[]])[]
   ['fillScan', [new Uint8Array(8), 'best'], ['bytes', 'string']],
   ['fillBuffer', [new Uint8Array(8), 1, 1, 'best'], ['bytes', 'integer', 'integer', 'string']],
   ['benchNs', ['scan', 4096, 1, 0], ['string', 'integer', 'integer', 'integer']],
-  ['benchCodec', [new Uint8Array(4096), 1, 1, false], ['bytes', 'integer', 'integer', 'boolean']],
+  [
+    'benchMedia',
+    [handle, new Uint8Array(4096), 0, 4096, false],
+    ['media', 'bytes', 'integer', 'integer', 'boolean'],
+  ],
+  [
+    'benchPages',
+    ['pack', new Uint8Array(4096), new Uint8Array(8192), 4096, 1, 1],
+    ['string', 'bytes', 'bytes', 'integer', 'integer', 'integer'],
+  ],
   ['scheduleAsBatch', [true], ['boolean']],
   ['zoneIoctl', ['/nowhere', 'open', 0, 0], ['string', 'string', 'integer', 'integer']],
   ['reportZones', ['/nowhere', 0, 0], ['string', 'integer', 'integer']],

@@ -189,13 +189,33 @@ test.each([
   media.close()
 })
 
-test('text after much that did not shrink is soon compressed again', () => {
-  const media = open({ compression: 'lz4' })
-  const rng = random('regions estimate')
-  media.write(0, rng.bytes(new Uint8Array(REGION_BYTES)))
-  media.write(REGION_BYTES, text(rng, REGION_BYTES))
-  expect(media.stats().regions[1]!.compressedPages).toBeGreaterThan(32 - 17)
-  media.close()
+describe.each(CODECS.filter(codec => codec !== 'none'))('%s, the estimate', compression => {
+  test('text among pages that do not shrink, and after them, is compressed', () => {
+    const media = open({ compression })
+    const rng = random(`regions estimate ${compression}`)
+    media.write(0, rng.bytes(new Uint8Array(REGION_BYTES)))
+    for (let page = 32; page < 96; page++) {
+      const bytes = page % 2 === 0 ? text(rng, PAGE_BYTES) : rng.bytes(new Uint8Array(PAGE_BYTES))
+      media.write(page * PAGE_BYTES, bytes)
+    }
+    expect(media.stats()).toMatchObject({ compressedPages: 32, rawPages: 64 })
+    media.close()
+  })
+
+  test('what shrinks but looks as what did not is passed over at first, and soon found out', () => {
+    const media = open({ compression })
+    const rng = random(`regions look-alikes ${compression}`)
+    media.write(0, rng.bytes(new Uint8Array(REGION_BYTES)))
+    for (let page = 32; page < 64; page++) {
+      const half = rng.bytes(new Uint8Array(PAGE_BYTES / 2))
+      media.write(page * PAGE_BYTES, new Uint8Array([...half, ...half]))
+    }
+    const { rawPages, compressedPages } = media.stats().regions[1]!
+    expect(rawPages).toBeGreaterThan(0)
+    expect(rawPages).toBeLessThanOrEqual(16)
+    expect(compressedPages).toBe(32 - rawPages)
+    media.close()
+  })
 })
 
 test('past the limit a write is ENOSPC, nothing is lost, and a reset makes room', () => {

@@ -24,26 +24,23 @@ class Codec {
   bool isNone() const { return codec_ == CODEC_NONE; }
 
   // A page into `target` (COMPRESSED_BYTES_MAX). Returns its bytes there; 0: it is to be stored as it is, because it does
-  // not shrink enough, or because pages before it did not and this one is not tried.
+  // not shrink enough, or because pages before it did not, it looks no better, and is not tried.
   size_t compress(const uint8_t* page, uint8_t* target);
   // Back into a page. False: these bytes are not what compress() made.
   bool decompress(const uint8_t* source, size_t length, uint8_t* page) const;
 
-  uint64_t tried() const { return tried_; }
-  uint64_t skipped() const { return skipped_; }
+  // compress() that always tries.
+  size_t attempt(const uint8_t* page, uint8_t* target);
 
  private:
-  size_t attempt(const uint8_t* page, uint8_t* target);
-  bool isWorthTrying();
-
   uint32_t codec_ = CODEC_NONE;
   std::unique_ptr<uint8_t[]> lz4State_;
   ZSTD_CCtx_s* zstdIn_ = nullptr;
   ZSTD_DCtx_s* zstdOut_ = nullptr;
-  uint32_t failuresInARow_ = 0;
+  // Of the pages that did not shrink last: how many, how uneven the last one is, how many more like it to pass over.
+  uint32_t failures_ = 0;
+  uint32_t failedUneven_ = 0;
   uint32_t toSkip_ = 0;
-  uint64_t tried_ = 0;
-  uint64_t skipped_ = 0;
 };
 
 }  // namespace ublk

@@ -148,6 +148,9 @@ class Task : public Napi::AsyncWorker {
   Napi::Reference<Napi::Uint8Array> target_;
 };
 
+// The media that an External of openMedia() stands for, or null.
+std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle);
+
 void exportBench(Napi::Env env, Napi::Object exports);
 void exportBlockDevice(Napi::Env env, Napi::Object exports);
 void exportControl(Napi::Env env, Napi::Object exports);

@@ -93,15 +93,6 @@ Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& 
   return object;
 }
 
-// The media that an External of openMedia() stands for, or null.
-std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle) {
-  if (!handle.IsExternal()) return nullptr;
-  const auto* wanted = handle.As<Napi::External<MediaBinding>>().Data();
-  for (const auto& binding : env.GetInstanceData<AddonState>()->medias)
-    if (binding.get() == wanted) return binding->media;
-  return nullptr;
-}
-
 // openQueue(charFd, queueId, depth, maxIoBytes, media, marks, offset0, offset1, userCopyBase, fakeFd): object | Outcome
 Napi::Value openQueue(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -140,6 +131,14 @@ Napi::Value openQueue(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle) {
+  if (!handle.IsExternal()) return nullptr;
+  const auto* wanted = handle.As<Napi::External<MediaBinding>>().Data();
+  for (const auto& binding : env.GetInstanceData<AddonState>()->medias)
+    if (binding.get() == wanted) return binding->media;
+  return nullptr;
+}
 
 AddonState::AddonState() = default;
 AddonState::~AddonState() = default;

@@ -1,0 +1,102 @@
+/**
+ * Inside the VM: the kinds of device that benches compare, one entry each in KINDS.
+ *
+ * Guarantees: a device that is made is empty and has `bytes` of room; `remove` leaves nothing of it.
+ */
+import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { ensureDaemon, request, stateRoot } from '../daemon/client.js'
+
+const MIB = 1024 * 1024
+const NULL_BLK = '/sys/kernel/config/nullb/bench'
+const ZRAM = '/sys/class/zram-control'
+
+export interface Shape {
+  zones: number
+  zoneMiB: number
+  queues: number
+}
+
+export interface BenchDevice {
+  path: string
+  isZoned: boolean
+  /** What the data takes, and what finds it (a page map): bytes of memory. */
+  memory?: () => Promise<{ dataBytes: number; mapBytes: number }>
+  /** Requests and turns of our workers up to now. */
+  counters?: () => Promise<{ requests: number; turns: number }>
+  remove(): Promise<void>
+}
+
+/** The VM's init has loaded the module; configfs is the one way to give a device zones at run time. */
+async function nullBlk({ zones, zoneMiB, queues }: Shape): Promise<BenchDevice> {
+  mkdirSync(NULL_BLK)
+  const set = (name: string, value: number) => writeFileSync(`${NULL_BLK}/${name}`, String(value))
+  set('size', zones * zoneMiB)
+  set('blocksize', 4096)
+  set('memory_backed', 1)
+  set('zoned', 1)
+  set('zone_size', zoneMiB)
+  set('zone_max_open', 14)
+  set('zone_max_active', 14)
+  set('submit_queues', queues)
+  set('hw_queue_depth', 128)
+  set('queue_mode', 2)
+  set('irqmode', 0)
+  set('power', 1)
+  const remove = async () => {
+    set('power', 0)
+    rmdirSync(NULL_BLK)
+  }
+  return { path: '/dev/bench', isZoned: true, remove }
+}
+
+async function ours(shape: Shape, options: Record<string, unknown> = {}): Promise<BenchDevice> {
+  await ensureDaemon()
+  const { zones, zoneMiB, queues } = shape
+  const geometry = { zones, zoneSize: zoneMiB * MIB, queues }
+  const { id, path } = await request('device.create', { ...geometry, ...options })
+  const pages = `${stateRoot()}/${id}/pages`
+  return {
+    path,
+    isZoned: true,
+    counters: async () => (await request('stats', { id })).counters,
+    memory: async () => ({
+      dataBytes: (await request('stats', { id })).media.memoryBytes,
+      mapBytes: statSync(pages).blocks * 512,
+    }),
+    remove: async () => {
+      await request('device.delete', { id })
+    },
+  }
+}
+
+/** No zones: what is written again takes the place of what was there. */
+async function zram({ zones, zoneMiB }: Shape, algorithm: string): Promise<BenchDevice> {
+  const id = readFileSync(`${ZRAM}/hot_add`, 'utf8').trim()
+  const sysfs = `/sys/block/zram${id}`
+  const bytes = zones * zoneMiB * MIB
+  writeFileSync(`${sysfs}/comp_algorithm`, algorithm)
+  writeFileSync(`${sysfs}/disksize`, String(bytes))
+  return {
+    path: `/dev/zram${id}`,
+    isZoned: false,
+    memory: async () => {
+      // Documentation/admin-guide/blockdev/zram.rst: orig_data_size compr_data_size mem_used_total ... Its table of pages, 16
+      // bytes each (drivers/block/zram/zram_drv.h), is not in it.
+      const words = readFileSync(`${sysfs}/mm_stat`, 'utf8').trim().split(/\s+/).map(Number)
+      return { dataBytes: words[2]!, mapBytes: (bytes / 4096) * 16 }
+    },
+    remove: async () => writeFileSync(`${ZRAM}/hot_remove`, id),
+  }
+}
+
+/** ZSTD at the level that zram takes (ZSTD_CLEVEL_DEFAULT), so that the two do the same work. */
+const ZSTD = 'zstd:3'
+
+export const KINDS: Readonly<Record<string, (shape: Shape) => Promise<BenchDevice>>> = {
+  null_blk: nullBlk,
+  zslab: shape => ours(shape),
+  'zslab-lz4': shape => ours(shape, { compression: 'lz4' }),
+  'zslab-zstd': shape => ours(shape, { compression: ZSTD }),
+  'zram-lz4': shape => zram(shape, 'lz4'),
+  'zram-zstd': shape => zram(shape, 'zstd'),
+}
