@@ -19,6 +19,8 @@ export const COUNTER_REFUSED = 10
 export const COUNTER_FAILED = 11
 export const COUNTER_TURNS = 12
 export const COUNTER_REQUESTS = 13
+/** Requests that failed by order (`zslab fault`). */
+export const COUNTER_FAULTS = 14
 /** Sixteen doubles: two cache lines. */
 export const COUNTER_COUNT = 16
 
@@ -38,6 +40,7 @@ export const COUNTERS = {
   failed: COUNTER_FAILED,
   turns: COUNTER_TURNS,
   requests: COUNTER_REQUESTS,
+  faults: COUNTER_FAULTS,
 } as const
 
 /** The sums over all queues, by name. */

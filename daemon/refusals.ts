@@ -3,6 +3,7 @@
  *
  *   word 0: the newest sequence │ then 64 records of 16 words:
  *   0 sequence  1 op  2 start low  3 start high  4 sectors  5 zone  6 zone word before  7 status  8 time low  9 time high
+ *   10 the fault that ordered it (then word 7 is the errno), or 0: a rule of the zone model refused
  *
  * The worker writes the sequence last, so a reader that sees it change while reading drops the record. A sequence is an
  * unsigned word that goes round at 2^32 and leaves out 0, which stands in a record that is being written.
@@ -25,8 +26,11 @@ export interface RefusalRecord {
   sectors: number
   zone: number
   wordBefore: number
+  /** NVMe status code; of a fault, the errno. */
   status: number
   timeMs: number
+  /** The id of the fault that failed it by order; 0: a rule of the zone model refused it. */
+  fault: number
 }
 
 export class Refusals {
@@ -45,6 +49,7 @@ export class Refusals {
     zone: number,
     wordBefore: number,
     status: number,
+    fault: number,
   ): void {
     const words = this.#words
     let sequence = (words[0]! + 1) | 0
@@ -61,6 +66,7 @@ export class Refusals {
     words[at + 7] = status
     words[at + 8] = now % TIME_BASE
     words[at + 9] = now / TIME_BASE
+    words[at + 10] = fault
     words[at] = sequence
     words[0] = sequence
   }
@@ -85,6 +91,7 @@ export class Refusals {
         wordBefore: copy[6]!,
         status: copy[7]!,
         timeMs: copy[9]! * TIME_BASE + copy[8]!,
+        fault: copy[10]!,
       })
     }
     return records

@@ -10,7 +10,7 @@ function ring(begin = 0): {
   const words = new Int32Array(REFUSAL_RING_WORDS)
   words[0] = begin
   const refusals = new Refusals(words)
-  return { words, refusals, refuse: zone => refusals.record(1, 8, 1, 4, zone, 7, 0x1bc) }
+  return { words, refusals, refuse: zone => refusals.record(1, 8, 1, 4, zone, 7, 0x1bc, 0) }
 }
 
 it('gives back what was recorded, oldest first', () => {

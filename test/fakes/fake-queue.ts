@@ -159,14 +159,18 @@ export class FakeQueue implements Queue {
       data = new Uint8Array(bytes)
       result = this.#media.read(offset, data)
     } else if (kind === COMMAND_WRITE) {
-      if (bytes !== request.sectors * 512)
-        throw new Error(`tag ${tag}: ${bytes} bytes for ${request.sectors} sectors`)
+      const isTorn = result < 0
+      const whole = request.sectors * 512
+      if (isTorn ? bytes <= 0 || bytes >= whole : bytes !== whole)
+        throw new Error(`tag ${tag}: ${bytes} bytes for ${request.sectors} sectors, ${result}`)
       if (this.failNextWrites > 0) {
         this.failNextWrites--
         words[2] = -EIO
         return tag
       }
-      result = this.#media.write(offset, request.payload ?? new Uint8Array(bytes))
+      const payload = request.payload ?? new Uint8Array(bytes)
+      const written = this.#media.write(offset, payload.subarray(0, bytes))
+      if (!isTorn) result = written
     } else if (kind === COMMAND_DISCARD) result = this.#media.discard(offset, bytes)
     else if (kind === COMMAND_FLUSH) result = this.#media.flush()
     else if (kind !== COMMAND_COMMIT) throw new Error(`command ${i}: unknown kind ${kind}`)

@@ -140,6 +140,9 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'zone-model/in-flight-log.ts': ['constructor', 'recover'],
   'zone-model/zone-word.ts': [],
   'daemon/plan.ts': ['constructor'],
+  'daemon/decide.ts': ['constructor'],
+  'daemon/requests.ts': ['constructor'],
+  'daemon/commands.ts': ['constructor'],
   'daemon/serve.ts': [],
   'daemon/refusals.ts': ['constructor', 'last'],
 }
