@@ -39,6 +39,8 @@ function transfers(count: number, bytes: number): string {
 }
 
 function countersText(counters: Counters): [string, string][] {
+  const noSpace =
+    counters.noSpace === 0 ? '' : ` (${formatCount(counters.noSpace)} for want of memory)`
   const perTurn = counters.turns === 0 ? 0 : counters.requests / counters.turns
   return [
     ['reads', transfers(counters.reads, counters.readBytes)],
@@ -52,7 +54,7 @@ function countersText(counters: Counters): [string, string][] {
       'refused',
       `${formatCount(counters.refused)}${counters.refused > 0 ? ' (`zslab explain` says why)' : ''}`,
     ],
-    ['failed', formatCount(counters.failed)],
+    ['failed', `${formatCount(counters.failed)}${noSpace}`],
     ['turns', `${formatCount(counters.turns)}, ${perTurn.toFixed(2)} requests a turn`],
   ]
 }

@@ -21,6 +21,8 @@ export const COUNTER_TURNS = 12
 export const COUNTER_REQUESTS = 13
 /** Requests that failed by order (`zslab fault`). */
 export const COUNTER_FAULTS = 14
+/** Of the failed: writes for whose data there was no memory (ENOSPC). */
+export const COUNTER_NO_SPACE = 15
 /** Sixteen doubles: two cache lines. */
 export const COUNTER_COUNT = 16
 
@@ -41,6 +43,7 @@ export const COUNTERS = {
   turns: COUNTER_TURNS,
   requests: COUNTER_REQUESTS,
   faults: COUNTER_FAULTS,
+  noSpace: COUNTER_NO_SPACE,
 } as const
 
 /** The sums over all queues, by name. */

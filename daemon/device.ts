@@ -23,6 +23,7 @@ import {
   unmapShared,
 } from '../ublk-native/index.js'
 import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { COUNTER_NO_SPACE } from './counters.js'
 import { DaemonError } from './errors.js'
 import { mediaOptions } from './media-options.js'
 import type { DeviceOptions } from './options.js'
@@ -94,8 +95,26 @@ export class Device {
     return this.record.id
   }
 
+  get memoryLimitBytes(): number {
+    return this.record.options.memoryLimit ?? 0
+  }
+
   get state(): SharedState {
     return this.#state!
+  }
+
+  /** Writes that got ENOSPC since the device was made. */
+  noSpaceWrites(): number {
+    let count = 0
+    for (let q = 0; q < this.record.queueCount; q++)
+      count += this.state.counters(q)[COUNTER_NO_SPACE]!
+    return count
+  }
+
+  /** Memory that the data takes, without what resets have kept. */
+  usedBytes(): number {
+    const { memoryBytes, spareBytes } = this.media.stats()
+    return memoryBytes - spareBytes
   }
 
   get media(): NativeMedia {

@@ -99,6 +99,7 @@ async function untilStopped(
 ): Promise<void> {
   while (!signal.aborted) {
     await delay(IDLE_CHECK_MS, undefined, { signal }).catch(() => {})
+    registry.lookForFull()
     const idle = registry.size === 0 && Date.now() - server.idleSinceMs > IDLE_EXIT_MS
     if (idleExit && idle) return
   }

@@ -9,13 +9,14 @@ import { type Queue, TAG_FAILED } from '../ublk-native/index.js'
 import {
   type DiscardExtent,
   EIO,
+  ENOSPC,
   type Geometry,
   type Media,
   undoWrite,
   type ZoneTable,
 } from '../zone-model/index.js'
 import { Commands } from './commands.js'
-import { COUNTER_FAILED, COUNTER_TURNS } from './counters.js'
+import { COUNTER_FAILED, COUNTER_NO_SPACE, COUNTER_TURNS } from './counters.js'
 import { Decider } from './decide.js'
 import { Requests } from './requests.js'
 import { type Gate, type Holder, type Seams, VERDICT_HELD, VERDICT_TORN } from './seams.js'
@@ -179,6 +180,7 @@ export class Planner {
   #commitFailed(tag: number): void {
     this.#counters[COUNTER_FAILED]! += 1
     const result = this.#failedResult[tag]!
+    if (result === -ENOSPC) this.#counters[COUNTER_NO_SPACE]! += 1
     this.#decider.commitError(tag, result < 0 ? result : -EIO)
   }
 }

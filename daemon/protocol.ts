@@ -131,6 +131,8 @@ export interface DeviceStats {
     reports: number
     refused: number
     failed: number
+    /** Of the failed: writes for whose data there was no memory (ENOSPC). */
+    noSpace: number
     turns: number
     requests: number
   }

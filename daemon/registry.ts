@@ -21,6 +21,7 @@ import type { Logger } from './log.js'
 import { loadModule } from './module.js'
 import { type DeviceOptions, resolveOptions } from './options.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
+import { SpaceWatch } from './space-watch.js'
 import {
   type DeviceRecord,
   isServed,
@@ -35,15 +36,27 @@ export class Registry {
   readonly #devices = new Map<number, Device>()
   readonly #log: Logger
   readonly #host: DeviceHost
+  readonly #space: SpaceWatch
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(log: Logger, host: Omit<DeviceHost, 'control'>) {
     this.#log = log
+    this.#space = new SpaceWatch(log)
     this.#host = { ...host, control: new UblkControl() }
   }
 
   get size(): number {
     return this.#devices.size
+  }
+
+  #add(device: Device): void {
+    this.#devices.set(device.id, device)
+    this.#space.add(device)
+  }
+
+  /** Log which devices have run out of memory for their data, and which have some again. Cheap: call it often. */
+  lookForFull(): void {
+    this.#space.look()
   }
 
   /** One at a time: ublk serialises control commands too, and half-made devices are hard to reason about. */
@@ -81,7 +94,7 @@ export class Registry {
         const geometry = Geometry.create(geometryOptions(options))
         await this.#checkKernel(options)
         const device = await Device.create(options, this.#host)
-        this.#devices.set(device.id, device)
+        this.#add(device)
         const zones = geometry.zoneCount
         this.#log.info(
           { device: device.id, zones, queues: device.record.queueCount },
@@ -139,6 +152,7 @@ export class Registry {
         throw new DaemonError('DAEMON_ERR_BUSY', message)
       }
       const device = this.#devices.get(id)
+      this.#space.remove(id)
       if (device === undefined) await this.#deleteOrphan(id)
       else await device.delete()
       this.#devices.delete(id)
@@ -178,7 +192,7 @@ export class Registry {
       throw new DaemonError('DAEMON_ERR_NOT_ORPHAN', message)
     }
     const device = await Device.recover(id, this.#host)
-    this.#devices.set(id, device)
+    this.#add(device)
     this.#log.info({ device: id, formerPid: record.pid }, 'device recovered')
     return deviceInfo(device.record, device.geometry, 'live')
   }
@@ -210,6 +224,7 @@ export class Registry {
           this.#log.warn({ device: id, user }, 'device in use: left for the next daemon to recover')
           continue
         }
+        this.#space.remove(id)
         try {
           await device.delete()
           this.#devices.delete(id)

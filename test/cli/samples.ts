@@ -141,6 +141,7 @@ export function statsOf(writes: number): DeviceStats {
       reports: 4,
       refused: 1,
       failed: 0,
+      noSpace: 0,
       turns: 1000,
       requests: 2500,
     },

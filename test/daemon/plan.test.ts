@@ -1,6 +1,11 @@
 /** The planner on a fake queue: what the kernel sends, what it gets back. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import { COUNTER_FAILED, COUNTER_REFUSED, COUNTER_WRITES } from '../../daemon/counters.js'
+import {
+  COUNTER_FAILED,
+  COUNTER_NO_SPACE,
+  COUNTER_REFUSED,
+  COUNTER_WRITES,
+} from '../../daemon/counters.js'
 import { Planner } from '../../daemon/plan.js'
 import { serve } from '../../daemon/serve.js'
 import { SharedState } from '../../daemon/shared-state.js'
@@ -13,6 +18,7 @@ import {
   conditionOf,
   EINVAL,
   EIO,
+  ENOSPC,
   EOPNOTSUPP,
   EOVERFLOW,
   ETOOMANYREFS,
@@ -214,6 +220,17 @@ describe('failures', () => {
     expect(state.counters(0)[COUNTER_FAILED]).toBe(1)
     expect(results(run(write(1, 8, 8, 3)))).toEqual([4096])
     expect(run(read(1, 8, 8))[0]!.data[0]).toBe(3)
+  })
+
+  it('of failed writes, those without memory for their bytes are counted apart', () => {
+    queue.failNextWrites = 1
+    queue.failResult = -ENOSPC
+    expect(results(run(write(1, 0, 8)))).toEqual([-ENOSPC])
+    queue.failNextWrites = 1
+    queue.failResult = -EIO
+    run(write(1, 0, 8))
+    expect(state.counters(0)[COUNTER_NO_SPACE]).toBe(1)
+    expect(state.counters(0)[COUNTER_FAILED]).toBe(2)
   })
 
   it('a write that would have filled the zone leaves it open when its copy failed', () => {

@@ -46,6 +46,7 @@ export class FakeQueue implements Queue {
   readonly kickFd = -1
   readonly completions: Completion[] = []
   failNextWrites = 0
+  failResult = -EIO
   /** Deliver no more than this many tags a turn. */
   batchMax = Number.POSITIVE_INFINITY
   stopped = false
@@ -165,7 +166,7 @@ export class FakeQueue implements Queue {
         throw new Error(`tag ${tag}: ${bytes} bytes for ${request.sectors} sectors, ${result}`)
       if (this.failNextWrites > 0) {
         this.failNextWrites--
-        words[2] = -EIO
+        words[2] = this.failResult
         return tag
       }
       const payload = request.payload ?? new Uint8Array(bytes)

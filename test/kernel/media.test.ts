@@ -6,11 +6,13 @@ import {
   client,
   closeAll,
   create,
+  daemonLog,
   daemonPid,
   gone,
   must,
   newKernelWarnings,
   remove,
+  tick,
   write,
 } from './harness.js'
 
@@ -74,10 +76,19 @@ it('past its memory limit a device says ENOSPC, and goes on after a reset', asyn
   const outcome = await write(device, 0, 64 * 1024, { count: 160 })
   expect(outcome.code).not.toBe(0)
   expect(outcome.stderr).toMatch(/No space left/)
-  const { media } = await client.request('stats', { id: device.id })
+  const { media, counters } = await client.request('stats', { id: device.id })
+  expect(counters.noSpace).toBeGreaterThan(0)
+  const said = (text: string) =>
+    daemonLog()
+      .split('\n')
+      .filter(line => line.includes(text)).length
+  // The main thread looks twice a second; the test's own time limit ends the wait.
+  while (said('has reached its memory limit') === 0) await tick()
   expect(media.memoryBytes).toBe(6 * MIB)
   expect(media.rawPages * 4096).toBe(6 * MIB)
   await must('blkzone', ['reset', device.path])
   expect((await write(device, 0, 64 * 1024, { count: 64 })).code).toBe(0)
+  while (said('has memory for data again') === 0) await tick()
+  expect(said('has reached its memory limit')).toBe(1)
   await remove(device)
 })
