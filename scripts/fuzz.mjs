@@ -1,0 +1,99 @@
+/**
+ * `npm run fuzz`: the tests that draw at random (models against naive ones, crashes, media, queues), again and again with new
+ * seeds, until one fails or the time is over. `npm test` runs each of them once.
+ *
+ *   --minutes N   how long (default 10); a round that has begun is ended
+ *   --only TEXT   files whose path has it
+ *   --seed N      the first round's seed; each round takes the next number (default: at random)
+ *
+ * Prints a line a round. A failure prints what the test said and the command that runs it again; exit code 1.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const VITEST = join('node_modules', 'vitest', 'vitest.mjs')
+/** Files and the project that they belong to. Each takes its seed from SEED or ZSLAB_SEED. */
+const FILES = {
+  unit: [
+    'test/zone-model/model.fuzz.test.ts',
+    'test/zone-model/crash.test.ts',
+    'test/zone-model/race.test.ts',
+    'test/zone-model/emulated-drive.test.ts',
+    'test/daemon/crash.test.ts',
+  ],
+  native: [
+    'test/native/media.test.ts',
+    'test/native/regions.test.ts',
+    'test/native/fill-scan.test.ts',
+    'test/native/queue.test.ts',
+    'test/native/race.test.ts',
+  ],
+}
+const SEED_LIMIT = 2 ** 31
+
+/** A whole number of at least 0, or the end with exit code 2. */
+function whole(option, text, limit) {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value < limit) return value
+  console.error(`--${option} ${text}: expected a whole number from 0 to ${limit - 1}`)
+  process.exit(2)
+}
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    only: { type: 'string', default: '' },
+    seed: { type: 'string' },
+  },
+})
+const minutes = whole('minutes', values.minutes, 100_000)
+const first =
+  values.seed === undefined
+    ? Math.floor(Math.random() * SEED_LIMIT)
+    : whole('seed', values.seed, SEED_LIMIT)
+const chosen = Object.entries(FILES).flatMap(([project, files]) =>
+  files.filter(file => file.includes(values.only)).map(file => ({ project, file })),
+)
+if (chosen.length === 0) {
+  const all = Object.values(FILES).flat().join('\n  ')
+  console.error(`--only ${values.only}: expected a part of one of\n  ${all}`)
+  process.exit(2)
+}
+for (const { file } of chosen) if (!existsSync(join(ROOT, file))) throw new Error(`${file} is gone`)
+
+/** One file with one seed: null, or what it said when it failed. */
+function failureOf({ project, file }, seed) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [VITEST, 'run', '--project', project, '--reporter=dot', file],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      maxBuffer: 256 << 20,
+      env: { ...process.env, SEED: String(seed), ZSLAB_SEED: String(seed) },
+    },
+  )
+  return status === 0 ? null : `${stdout}${stderr}`
+}
+
+const begin = performance.now()
+const elapsed = () => (performance.now() - begin) / 1000
+let rounds = 0
+do {
+  const seed = (first + rounds) % SEED_LIMIT
+  for (const test of chosen) {
+    const said = failureOf(test, seed)
+    if (said === null) continue
+    console.error(`${said}\n${test.file} failed with seed ${seed}. Again:`)
+    console.error(`  npm run fuzz -- --minutes 0 --seed ${seed} --only ${test.file}`)
+    process.exit(1)
+  }
+  rounds++
+  console.log(
+    `round ${rounds}, seed ${seed}: ${chosen.length} files passed, ${elapsed().toFixed(0)} s`,
+  )
+} while (elapsed() < minutes * 60)
