@@ -37,6 +37,7 @@ export function formatDevice(device: DeviceInfo): string {
     ['same-fill', device.sameFill ? 'yes' : 'no'],
     ['compression', device.compression],
     ['memory limit', device.memoryLimit === 0 ? 'none' : formatSize(device.memoryLimit)],
+    ['image', device.image ?? 'none: it lives in memory'],
     ['profile', device.profile],
   ])
 }
@@ -145,7 +146,10 @@ async function remove(
 ): Promise<void> {
   const params = options.force === true ? { id, force: true } : { id }
   const result = await ask(io, 'device.delete', params)
-  printResult(io, options.json === true, result, () => `/dev/ublkb${id} deleted\n`)
+  printResult(io, options.json === true, result, () => {
+    const rest = result.image === null ? '' : `; the drive stays in ${result.image}`
+    return `/dev/ublkb${id} deleted${rest}\n`
+  })
 }
 
 /**
@@ -193,7 +197,7 @@ export async function registerDevice(command: Command, io: Io): Promise<void> {
     .command('delete')
     .argument('<DEV>', 'number or path')
     .option('--force', 'even when it is mounted or held: those who use it get I/O errors')
-    .description('delete a device and all that is on it')
+    .description('delete a device and all that is on it; a drive in an image stays there')
     .action((dev, options) => remove(io, parseDevice(dev), options))
   finishVerb(deletion, ['zslab device delete 0', 'zslab device delete /dev/ublkb0 --force'])
   const recovery = command

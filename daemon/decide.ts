@@ -86,7 +86,6 @@ export class Decider {
     geometry: Geometry,
     media: Media,
     queueId: number,
-    depth: number,
     holder: Holder | null,
   ) {
     this.#queue = queue
@@ -95,7 +94,7 @@ export class Decider {
     this.#table = state.table
     this.#counters = state.counters(queueId)
     this.#refusals = state.refusals(queueId)
-    this.#firstSlot = queueId * depth
+    this.#firstSlot = queueId * state.table.depth
     this.#offsetMask = geometry.zoneSizeSectors - 1
     this.#zoneCount = geometry.zoneCount
     const zoneBytes = geometry.zoneSizeSectors * 512

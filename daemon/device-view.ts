@@ -83,6 +83,7 @@ export function deviceInfo(
     sameFill: record.options.sameFill,
     compression: record.options.compression ?? 'none',
     memoryLimit: record.options.memoryLimit ?? 0,
+    image: record.options.image ?? null,
     profile: record.options.profile,
   }
 }
@@ -109,6 +110,7 @@ export function unreadableDeviceInfo(record: DeviceRecord): DeviceInfo {
     sameFill: false,
     compression: '',
     memoryLimit: 0,
+    image: null,
     profile: '',
   }
 }

@@ -24,8 +24,9 @@ import {
 } from '../ublk-native/index.js'
 import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { COUNTER_NO_SPACE } from './counters.js'
+import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
-import { mediaOptions } from './media-options.js'
+import { compressionOf, mediaOptions } from './media-options.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
 import { QueuePool, type SpawnQueue } from './queue-pool.js'
@@ -48,6 +49,8 @@ export const MAX_IO_BYTES = 1024 * 1024
 export interface DeviceHost {
   readonly control: UblkControl
   readonly onWorkerDeath: (error: unknown) => void
+  /** The disk of an image refused a flush: -errno. */
+  readonly onFlushFailure: (id: number, result: number) => void
   readonly delay: Delay
   /** Another way to start a queue's thread than a worker of Node: for tests. */
   readonly spawnQueue?: SpawnQueue | undefined
@@ -85,6 +88,7 @@ export class Device {
   private constructor(
     readonly record: DeviceRecord,
     readonly geometry: Geometry,
+    private readonly image: DriveImage | null,
     host: DeviceHost,
   ) {
     this.path = `/dev/ublkb${record.id}`
@@ -121,9 +125,33 @@ export class Device {
     return this.#media!
   }
 
-  /** Make a new device and serve it. Rejects with nothing left behind. */
-  static async create(options: DeviceOptions, host: DeviceHost): Promise<Device> {
+  /**
+   * Make a new device and serve it; `found` is the image that it is to live in, when that is there already. Rejects with
+   * nothing left behind: an image that was there is let go of.
+   */
+  static async create(
+    options: DeviceOptions,
+    host: DeviceHost,
+    found: DriveImage | null = null,
+  ): Promise<Device> {
     const geometry = Geometry.create(geometryOptions(options))
+    let image = found
+    try {
+      if (options.image !== null) image ??= makeImage(options.image, options, geometry)
+      return await Device.#add(options, geometry, image, host)
+    } catch (error) {
+      await image?.end(true)
+      if (found === null) image?.forget()
+      throw error
+    }
+  }
+
+  static async #add(
+    options: DeviceOptions,
+    geometry: Geometry,
+    image: DriveImage | null,
+    host: DeviceHost,
+  ): Promise<Device> {
     const { control } = host
     const added = await control.addDevice({
       id: options.id,
@@ -140,14 +168,13 @@ export class Device {
         throw new DaemonError('DAEMON_ERR_KERNEL', message)
       }
       createStateDirectory(added.id)
-      const queues = {
-        queueCount: added.queueCount,
-        depth: added.depth,
-        maxIoBytes: added.maxIoBytes,
-      }
-      device = new Device(newRecord(added.id, options, queues), geometry, host)
+      const { queueCount, depth, maxIoBytes } = added
+      const { queueCount: tableQueueCount, depth: tableDepth } = image?.description ?? added
+      const sizes = { queueCount, depth, maxIoBytes, tableQueueCount, tableDepth }
+      device = new Device(newRecord(added.id, options, sizes), geometry, image, host)
       writeRecord(device.record)
-      device.#map(true)
+      image?.restore(devicePath(added.id))
+      device.#map(image === null)
       await control.setParams(added.id, device.#params())
       await device.#startQueues()
       await control.start(added.id, process.pid)
@@ -173,12 +200,11 @@ export class Device {
     await waitUntilQuiesced(id, host.control, host.delay)
     const geometry = Geometry.create(geometryOptions(old.options))
     await startRecovery(id, host.control, host.delay)
-    const { queueCount, depth, maxIoBytes } = old
-    const record = newRecord(id, old.options, { queueCount, depth, maxIoBytes })
-    const device = new Device(record, geometry, host)
+    const record = newRecord(id, old.options, old)
+    const image = old.options.image == null ? null : DriveImage.find(old.options.image)
+    const device = new Device(record, geometry, image, host)
     try {
       device.#map(false)
-      device.state.stopRequested = false
       device.state.table.recover()
       await device.#startQueues()
       await host.control.endRecovery(id, process.pid)
@@ -190,29 +216,40 @@ export class Device {
     }
   }
 
-  /** Stop the disk (what is in flight is served first), end the workers, delete it, forget its state. */
-  async delete(): Promise<void> {
+  /**
+   * Stop the disk (what is in flight is served first), end the workers, delete it, forget its state. An image stays, with all
+   * that was written. Gives 0, or the -errno of its last flush.
+   */
+  async delete(): Promise<number> {
     const { control } = this.#host
     await control.stop(this.id)
-    await this.#abandon()
+    const result = await this.#abandon(false)
     await control.delete(this.id)
-    removeStateDirectory(this.id)
+    // What the image did not take is in the state folder only: nobody's now, to be deleted again when the disk is mended.
+    if (result < 0) writeRecord({ ...this.record, pid: 0, startTicks: 0 })
+    else removeStateDirectory(this.id)
+    return result
   }
 
-  /** End the workers and let go of everything; the kernel's device and the state folder stay. */
-  async #abandon(): Promise<void> {
-    await this.#releaseQueues()
+  /**
+   * End the workers and let go of everything; the kernel's device and the state folder stay. Unless `isCut`, what an image does
+   * not have yet is brought there. Gives 0, or the -errno of that.
+   */
+  async #abandon(isCut = true): Promise<number> {
+    const result = await this.#releaseQueues(isCut)
     this.#unmap()
+    return result
   }
 
   #map(create: boolean): void {
-    const { queueCount, depth, options } = this.record
+    const { tableQueueCount, tableDepth, options } = this.record
     const directory = devicePath(this.id)
-    const bytes = SharedState.bytesNeeded(this.geometry, queueCount, depth)
+    const bytes = SharedState.bytesNeeded(this.geometry, tableQueueCount, tableDepth)
     const buffer = mapShared(join(directory, 'table'), bytes, create)
     this.#buffer = buffer
-    if (create) SharedState.format(buffer, this.geometry, queueCount, depth)
-    this.#state = new SharedState(buffer, this.geometry, queueCount, depth)
+    if (create) SharedState.format(buffer, this.geometry, tableQueueCount, tableDepth)
+    this.#state = new SharedState(buffer, this.geometry, tableQueueCount, tableDepth)
+    this.#state.stopRequested = false
     this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
   }
 
@@ -242,37 +279,64 @@ export class Device {
         maxWriteZeroesSectors: geometry.zoneSizeSectors,
       },
       volatileCache: true,
-      fua: true,
+      // With an image the kernel makes it a write and a flush: those wait for the disk together.
+      fua: this.image === null,
     }
   }
 
   async #startQueues(): Promise<void> {
-    const { id, queueCount, depth, maxIoBytes, options } = this.record
+    const { id, queueCount, depth, maxIoBytes, tableQueueCount, tableDepth, options } = this.record
     this.#charFd = await openCharDevice(id)
-    const task = {
+    const shared = {
       directory: devicePath(id),
       geometry: geometryOptions(options),
-      charFd: this.#charFd,
-      queueCount,
-      depth,
-      maxIoBytes,
+      tableQueueCount,
+      tableDepth,
       media: mediaOptions(devicePath(id), options, this.geometry),
     }
+    const tickets = this.image?.ticketMemory ?? null
+    const task = { ...shared, charFd: this.#charFd, depth, maxIoBytes, tickets }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })
     // Held before it has started: if it fails, those workers that run must be reached and ended.
     this.#pool = new QueuePool(this.#host.onWorkerDeath, this.#host.spawnQueue)
     await this.#pool.start(tasks)
+    await this.image?.startFlusher(
+      { ...shared, kickFds: this.#pool.kickFds },
+      {
+        onDeath: this.#host.onWorkerDeath,
+        onFailure: result => this.#host.onFlushFailure(id, result),
+      },
+    )
   }
 
-  async #releaseQueues(): Promise<void> {
+  async #releaseQueues(isCut: boolean): Promise<number> {
     if (this.#pool !== null) {
       this.state.stopRequested = true
       this.#pool.kick()
       await this.#pool.ended()
-      this.#pool = null
     }
+    // After the queues, so that its last flush has everything; before their kicks are gone.
+    const result = (await this.image?.end(isCut)) ?? 0
+    this.#pool?.release()
+    this.#pool = null
     if (this.#charFd >= 0) closeFd(this.#charFd)
     this.#charFd = -1
+    return result
   }
+}
+
+/** None of the drive's options is left open: what a default is may change. */
+function makeImage(directory: string, options: DeviceOptions, geometry: Geometry): DriveImage {
+  const { queues: queueCount, depth } = options
+  const made = geometryOptions(options)
+  const { zoneCapacityBytes: zoneCapacity, maxAppendBytes: maxAppend } = made
+  return DriveImage.make(directory, {
+    geometry: made,
+    queueCount,
+    depth,
+    tableBytes: SharedState.bytesNeeded(geometry, queueCount, depth),
+    compression: compressionOf(options).compression,
+    device: { ...options, zoneCapacity, maxAppend },
+  })
 }

@@ -65,6 +65,8 @@ export async function runDaemon(run: DaemonRun = {}): Promise<void> {
   const stop = () => stopping.abort()
   const registry = new Registry(log, {
     delay: milliseconds => delay(milliseconds),
+    onFlushFailure: (device, result) =>
+      log.error({ device, result }, 'the disk of the image refused a flush; who asked was told'),
     onWorkerDeath: error => {
       log.fatal(
         { err: error },

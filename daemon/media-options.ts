@@ -11,6 +11,14 @@ import type { DeviceOptions } from './options.js'
  */
 const SPARE_BYTES = 64 * 1024 * 1024
 
+/** "zstd:3" → what the media takes. */
+export function compressionOf(
+  options: DeviceOptions,
+): Required<Pick<MediaOptions, 'compression' | 'compressionLevel'>> {
+  const [compression, level] = (options.compression ?? 'none').split(':')
+  return { compression: compression as Compression, compressionLevel: Number(level ?? 1) }
+}
+
 /**
  * Zones are regions, conventional ones are in place. A device made before an option existed has none of it in its record:
  * then the option's default holds.
@@ -21,15 +29,13 @@ export function mediaOptions(
   geometry: Geometry,
 ): Omit<MediaOptions, 'create'> {
   const zoneBytes = geometry.zoneSizeSectors * 512
-  const [compression, level] = (options.compression ?? 'none').split(':')
   return {
     directory,
     bytes: geometry.totalBytes,
     regionBytes: zoneBytes,
     inPlaceBytes: geometry.conventionalCount * zoneBytes,
     sameFill: options.sameFill,
-    compression: compression as Compression,
-    compressionLevel: Number(level ?? 1),
+    ...compressionOf(options),
     spareBytes: SPARE_BYTES,
     limitBytes: options.memoryLimit ?? 0,
   }

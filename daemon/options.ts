@@ -42,6 +42,8 @@ export interface DeviceOptions {
   sameFill: boolean
   compression: string
   memoryLimit: number
+  /** A folder, or null: in memory. */
+  image: string | null
   unsafeKernel: boolean
 }
 
@@ -213,6 +215,13 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     doc: 'most memory that the data may take; past it writes get ENOSPC; 0: no limit',
   },
   {
+    key: 'image',
+    flag: 'image',
+    type: 'path',
+    default: null,
+    doc: 'folder where the drive lives, made when it is not there; it survives restarts and power cuts; default: memory',
+  },
+  {
     key: 'unsafeKernel',
     flag: 'unsafe-kernel',
     type: 'boolean',
@@ -268,7 +277,8 @@ function refuse(spec: OptionSpec, value: unknown): never {
   )
 }
 
-function interpret(spec: OptionSpec, value: unknown): number | boolean | string {
+/** A value as given, of the option's type. Throws DaemonError DAEMON_ERR_OPTION. */
+export function interpretOption(spec: OptionSpec, value: unknown): number | boolean | string {
   if (spec.type === 'boolean') return typeof value === 'boolean' ? value : refuse(spec, value)
   if (spec.type === 'choice') {
     return typeof value === 'string' && spec.choices!.includes(value) ? value : refuse(spec, value)
@@ -301,7 +311,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Device
       const flags = DEVICE_OPTIONS.map(option => option.flag).join(', ')
       throw new DaemonError('DAEMON_ERR_OPTION', `unknown option ${key}: expected one of ${flags}`)
     }
-    interpreted[key] = interpret(spec, value)
+    interpreted[key] = interpretOption(spec, value)
   }
   const profile = PROFILES[(interpreted['profile'] as string | undefined) ?? 'default']!
   Object.assign(values, profile.options, interpreted)

@@ -62,21 +62,12 @@ export class Planner {
     this.#queue = queue
     this.#requests = requests
     this.commands = commands
-    this.#decider = new Decider(
-      queue,
-      requests,
-      commands,
-      state,
-      geometry,
-      media,
-      queueId,
-      depth,
-      holder,
-    )
+    this.#decider = new Decider(queue, requests, commands, state, geometry, media, queueId, holder)
     this.#table = state.table
     this.#counters = state.counters(queueId)
     this.#queueId = queueId
-    this.#firstSlot = queueId * depth
+    // The table may have room for more tags than the queue has.
+    this.#firstSlot = queueId * state.table.depth
     this.#conventionalCount = geometry.conventionalCount
     this.#failedResult = new Int32Array(depth)
     const zoneBytes = geometry.zoneSizeSectors * 512

@@ -30,6 +30,8 @@ export interface DeviceInfo {
   compression: string
   /** Bytes; 0: no limit. */
   memoryLimit: number
+  /** The folder where the drive lives; null: in memory. */
+  image: string | null
   profile: string
 }
 
@@ -150,7 +152,8 @@ export interface Verbs {
   'device.show': { params: { id: number }; result: DeviceInfo }
   'device.delete': {
     params: { id: number; force?: boolean }
-    result: { id: number; deleted: true }
+    /** `image`: where the drive goes on to be. */
+    result: { id: number; deleted: true; image: string | null }
   }
   'device.recover': { params: { id: number }; result: DeviceInfo }
   'zone.report': {

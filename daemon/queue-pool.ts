@@ -32,7 +32,8 @@ const spawnWorker: SpawnQueue = task =>
 export class QueuePool {
   readonly #onDeath: (error: unknown) => void
   readonly #spawn: SpawnQueue
-  readonly #kickFds: number[] = []
+  /** By queue: those that serve. */
+  readonly #kickFds = new Map<number, number>()
   readonly #ended: Promise<void>[] = []
 
   /** `onDeath` is called when a worker that serves ends without having been told to. */
@@ -68,7 +69,7 @@ export class QueuePool {
         if (done !== undefined) isOver = true
         if (ready !== true) return
         isServing = true
-        this.#kickFds.push(kickFd!)
+        this.#kickFds.set(task.queueId, kickFd!)
         registerKick(kickFd!)
         resolve()
       })
@@ -81,12 +82,21 @@ export class QueuePool {
 
   /** End the wait of every worker once. */
   kick(): void {
-    for (const fd of this.#kickFds) kick(fd)
+    for (const fd of this.#kickFds.values()) kick(fd)
+  }
+
+  /** What kicks each queue, in their order: good until `release()`. */
+  get kickFds(): number[] {
+    return [...this.#kickFds].sort(([a], [b]) => a - b).map(([, fd]) => fd)
   }
 
   /** Resolves when every worker has closed what it held of the device. */
   async ended(): Promise<void> {
-    for (const fd of this.#kickFds) unregisterKick(fd)
     await Promise.all(this.#ended)
+  }
+
+  /** After `ended()`: nobody kicks any more. */
+  release(): void {
+    for (const fd of this.#kickFds.values()) unregisterKick(fd)
   }
 }

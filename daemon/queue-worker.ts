@@ -16,6 +16,8 @@ import {
   scheduleAsBatch,
 } from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { FlushHolder } from './flush-holder.js'
+import { FlushTickets } from './flush-tickets.js'
 import { Planner } from './plan.js'
 import { serve } from './serve.js'
 import { SharedState } from './shared-state.js'
@@ -26,17 +28,22 @@ export interface WorkerTask {
   geometry: GeometryOptions
   charFd: number
   queueId: number
-  queueCount: number
   depth: number
+  /** Of the zone table, which may have room for more than the device has. */
+  tableQueueCount: number
+  tableDepth: number
   maxIoBytes: number
   media: Omit<MediaOptions, 'create'>
+  /** What is to survive a power cut waits for tickets: see flush-tickets.ts. Null: nothing is. */
+  tickets: SharedArrayBuffer | null
 }
 
 function run(task: WorkerTask): void {
   const geometry = Geometry.create(task.geometry)
-  const bytes = SharedState.bytesNeeded(geometry, task.queueCount, task.depth)
+  const { tableQueueCount, tableDepth } = task
+  const bytes = SharedState.bytesNeeded(geometry, tableQueueCount, tableDepth)
   const buffer = mapShared(join(task.directory, 'table'), bytes, false)
-  const state = new SharedState(buffer, geometry, task.queueCount, task.depth)
+  const state = new SharedState(buffer, geometry, tableQueueCount, tableDepth)
   const media = openMedia({ ...task.media, create: false })
   hardenThread()
   const queue = openQueue({
@@ -51,7 +58,10 @@ function run(task: WorkerTask): void {
       state.table.markByteOffset(task.queueId, 1),
     ],
   })
-  const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth)
+  const holder =
+    task.tickets === null ? null : new FlushHolder(new FlushTickets(task.tickets), task.depth)
+  const seams = { holder }
+  const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth, seams)
   parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
   const result = serve(queue, planner, state, scheduleAsBatch)
   if (result < 0 && result !== -ENODEV) {

@@ -6,7 +6,13 @@
 import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import { refusedKernel, UBLK_F_USER_COPY, UBLK_F_ZONED, UblkControl } from '../ublk-native/index.js'
-import { Geometry, offlineZone, readOnlyZone, ZoneModelError } from '../zone-model/index.js'
+import {
+  errnoName,
+  Geometry,
+  offlineZone,
+  readOnlyZone,
+  ZoneModelError,
+} from '../zone-model/index.js'
 import { Device, type DeviceHost, geometryOptions } from './device.js'
 import { deviceUser } from './device-users.js'
 import {
@@ -16,10 +22,14 @@ import {
   unreadableDeviceInfo,
   zoneReport,
 } from './device-view.js'
+import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
+import { type DriveDescription, resolveImageOptions } from './image-options.js'
 import type { Logger } from './log.js'
+import { mediaOptions } from './media-options.js'
 import { loadModule } from './module.js'
 import { type DeviceOptions, resolveOptions } from './options.js'
+import { devicePath } from './paths.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
 import { SpaceWatch } from './space-watch.js'
 import {
@@ -88,12 +98,15 @@ export class Registry {
 
   create(given: Record<string, unknown>): Promise<DeviceInfo> {
     return this.#inTurn(async () => {
-      const options = resolveOptions(given)
+      let image: DriveImage | null = null
       try {
+        image = findImage(given)
+        const options =
+          image === null ? resolveOptions(given) : resolveImageOptions(given, describeDrive(image))
         // Before the kernel is asked: what it refuses late, it refuses badly (see device.ts).
         const geometry = Geometry.create(geometryOptions(options))
         await this.#checkKernel(options)
-        const device = await Device.create(options, this.#host)
+        const device = await Device.create(options, this.#host, image)
         this.#add(device)
         const zones = geometry.zoneCount
         this.#log.info(
@@ -103,7 +116,8 @@ export class Registry {
         return deviceInfo(device.record, device.geometry, 'live')
       } catch (error) {
         this.#log.warn({ err: error }, 'device not created')
-        throw explain(error, options.id)
+        await image?.end(true)
+        throw explain(error, Number(given['id']))
       }
     })
   }
@@ -151,14 +165,20 @@ export class Registry {
         const message = `/dev/ublkb${id} is ${user}: umount or release it first, or use --force`
         throw new DaemonError('DAEMON_ERR_BUSY', message)
       }
-      const device = this.#devices.get(id)
       this.#space.remove(id)
-      if (device === undefined) await this.#deleteOrphan(id)
-      else await device.delete()
-      this.#devices.delete(id)
-      this.#log.info({ device: id }, 'device deleted')
-      return { id, deleted: true }
+      const own = this.#devices.get(id)
+      const image = (own?.record ?? readRecord(id))?.options?.image ?? null
+      if (own === undefined) await this.#deleteOrphan(id)
+      else await this.#delete(own)
+      this.#log.info({ device: id, image }, 'device deleted')
+      return { id, deleted: true, image }
     })
+  }
+
+  async #delete(device: Device): Promise<void> {
+    const result = await device.delete()
+    this.#devices.delete(device.id)
+    checkSaved(device.record, result)
   }
 
   /** Everything that a dead daemon left of a device: the kernel's part and ours. */
@@ -174,7 +194,19 @@ export class Registry {
       await control.stop(id).catch(() => {})
       await control.delete(id)
     }
+    this.#saveImage(record)
     removeStateDirectory(id)
+  }
+
+  /** What only the working state of a dead daemon's device has, a drive in an image does not lose. */
+  #saveImage(record: DeviceRecord): void {
+    const { id, options } = record
+    // A record that was cut short has no options.
+    if (options?.image == null) return
+    const directory = devicePath(id)
+    const media = mediaOptions(directory, options, Geometry.create(geometryOptions(options)))
+    checkSaved(record, DriveImage.save(directory, { media }, options.image))
+    this.#log.info({ device: id, image: options.image }, 'orphan saved in its image')
   }
 
   recover(id: number): Promise<DeviceInfo> {
@@ -226,8 +258,7 @@ export class Registry {
         }
         this.#space.remove(id)
         try {
-          await device.delete()
-          this.#devices.delete(id)
+          await this.#delete(device)
         } catch (error) {
           this.#log.error({ device: id, err: error }, 'device not deleted')
         }
@@ -291,6 +322,24 @@ export class Registry {
   }
 }
 
+/** The image that is in the folder of --image, locked; null when none is asked for, or is to be made. */
+function findImage(given: Readonly<Record<string, unknown>>): DriveImage | null {
+  const { image } = given
+  // A value that is no path is the option table's to refuse.
+  return typeof image === 'string' && image.startsWith('/') ? DriveImage.find(image) : null
+}
+
+function describeDrive({ description }: DriveImage): DriveDescription {
+  const { queueCount, depth, device } = description
+  return { options: device as DeviceOptions, queueCount, depth }
+}
+
+function checkSaved({ id, options }: DeviceRecord, result: number): void {
+  if (result >= 0) return
+  const message = `the last flush of device ${id} failed (${errnoName(-result)}): ${options.image} is as at the flush before; what is newer waits in ${devicePath(id)}: mend the disk, then \`zslab device delete ${id}\` once more`
+  throw new DaemonError('DAEMON_ERR_IMAGE', message)
+}
+
 /** The zone model's names of options → the flags that people type. */
 const FLAGS: Readonly<Record<string, string>> = {
   zoneCount: '--zones',
@@ -321,6 +370,9 @@ function explain(error: unknown, id: number): unknown {
     return new DaemonError('DAEMON_ERR_RESOURCES', `out of resources: ${message}`, cause)
   }
   // By name: that of a worker comes as a copy, without its class.
+  if ((error as Error).name === 'ImageError') {
+    return new DaemonError('DAEMON_ERR_IMAGE', `${code}: ${message}`, cause)
+  }
   if ((error as Error).name !== 'UblkError') return error
   if (code === 'EACCES' || code === 'EPERM') {
     return new DaemonError(

@@ -19,6 +19,9 @@ export interface DeviceRecord {
   queueCount: number
   depth: number
   maxIoBytes: number
+  /** Of the zone table: a drive from an image may have been made for more queues than this machine allows. */
+  tableQueueCount: number
+  tableDepth: number
   options: DeviceOptions
 }
 
@@ -54,17 +57,13 @@ export function removeStateDirectory(id: number): void {
 export function newRecord(
   id: number,
   options: DeviceOptions,
-  queues: { queueCount: number; depth: number; maxIoBytes: number },
+  queues: Pick<
+    DeviceRecord,
+    'queueCount' | 'depth' | 'maxIoBytes' | 'tableQueueCount' | 'tableDepth'
+  >,
 ): DeviceRecord {
   const { pid } = process
-  return {
-    version: FORMAT_VERSION,
-    id,
-    pid,
-    startTicks: startTicksOf(pid)!,
-    ...queues,
-    options,
-  }
+  return { ...queues, version: FORMAT_VERSION, id, pid, startTicks: startTicksOf(pid)!, options }
 }
 
 /** Written aside and renamed, so that it is there whole or not at all. */
@@ -80,7 +79,13 @@ export function readRecord(id: number): DeviceRecord | null {
     const record = JSON.parse(
       readFileSync(join(devicePath(id), 'device.json'), 'utf8'),
     ) as DeviceRecord
-    return record.version === FORMAT_VERSION ? record : null
+    if (record.version !== FORMAT_VERSION) return null
+    // A device made before images has a table of its own size.
+    return {
+      ...record,
+      tableQueueCount: record.tableQueueCount ?? record.queueCount,
+      tableDepth: record.tableDepth ?? record.depth,
+    }
   } catch {
     return null
   }

@@ -329,6 +329,14 @@ export class ZoneTable {
     return parity
   }
 
+  /** The number of the turn that a queue is in, or was in last. */
+  batchOf(queue: number): number {
+    return Atomics.load(
+      this.words,
+      this.queueBase + queue * layout.QUEUE_WORDS + layout.QUEUE_BATCH,
+    )
+  }
+
   /** Where a queue's mark of that parity is: bytes from the first word of the table; a multiple of 8; 8 bytes long. */
   markByteOffset(queue: number, parity: number): number {
     assert(queue >= 0 && queue < this.queueCount, 'queue exists')

@@ -33,6 +33,7 @@ export const device: DeviceInfo = {
   sameFill: true,
   compression: 'lz4',
   memoryLimit: 1024 * 1024,
+  image: null,
   profile: 'default',
 }
 

@@ -103,6 +103,7 @@ it('device show and list', () => {
     same-fill      yes
     compression    lz4
     memory limit   1 MiB
+    image          none: it lives in memory
     profile        default
     "
   `)
@@ -198,6 +199,7 @@ it('start', () => {
     same-fill      yes
     compression    lz4
     memory limit   1 MiB
+    image          none: it lives in memory
     profile        default
 
     Three things to try:

@@ -16,7 +16,7 @@ beforeEach(async () => {
     ping: () => ({ pid: 1, version: '0', devices: 0 }),
     'device.create': () => device,
     'device.show': () => device,
-    'device.delete': ({ id }) => ({ id, deleted: true }),
+    'device.delete': ({ id }) => ({ id, deleted: true, image: null }),
     'zone.report': () => report,
     stats: () => statsOf(1),
   }

@@ -15,7 +15,7 @@ beforeEach(async () => {
     'device.create': () => device,
     'device.list': () => [device],
     'device.show': () => device,
-    'device.delete': ({ id }) => ({ id, deleted: true }),
+    'device.delete': ({ id }) => ({ id, deleted: true, image: null }),
     'device.recover': () => device,
     'zone.report': () => report,
     'zone.offline': () => ({ changed: 1 }),
@@ -39,7 +39,7 @@ const JSON_VERBS: [string[], unknown][] = [
   [['device', 'create'], device],
   [['device', 'list'], [device]],
   [['device', 'show', '0'], device],
-  [['device', 'delete', '0'], { id: 0, deleted: true }],
+  [['device', 'delete', '0'], { id: 0, deleted: true, image: null }],
   [['device', 'recover', '0'], device],
   [['zone', 'report', '0'], report],
   [

@@ -28,6 +28,9 @@ it('serves, is kicked and joined', async () => {
   pool.kick()
   expect(threads().map(thread => thread.kicks)).toEqual([1, 1])
   await pool.ended()
+  // Who kicks from elsewhere may still do so.
+  expect(kernel.registeredKicks.size).toBe(2)
+  pool.release()
   expect(kernel.registeredKicks.size).toBe(0)
   expect(deaths).toEqual([])
 })

@@ -28,6 +28,7 @@ beforeEach(() => {
   vi.stubEnv('ZSLAB_STATE', state)
   spawnQueue = obedient
   const rest = {
+    onFlushFailure: () => {},
     onWorkerDeath: (error: unknown) => {
       throw error
     },
@@ -91,7 +92,7 @@ describe('recover', () => {
     await orphan()
     spawnQueue = halfBroken
     await expect(registry.recover(0)).rejects.toThrow('no memory for a ring')
-    expect(await registry.delete(0, false)).toEqual({ id: 0, deleted: true })
+    expect(await registry.delete(0, false)).toEqual({ id: 0, deleted: true, image: null })
     expect(readdirSync(state)).toEqual([])
     expect(kernel.devices.size).toBe(0)
   })

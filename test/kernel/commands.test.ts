@@ -52,7 +52,7 @@ it('device create, list, show, delete', async () => {
   const other = await zslab('device', 'show', '77')
   expect(other.code).toBe(1)
   expect(other.stderr).toContain('there is no device 77')
-  expect(await json('device', 'delete', id)).toEqual({ id: device.id, deleted: true })
+  expect(await json('device', 'delete', id)).toEqual({ id: device.id, deleted: true, image: null })
   expect(existsSync(device.path)).toBe(false)
 })
 

@@ -108,6 +108,7 @@ const ATOMICS_FILES = [
   'zone-model/in-flight-log.ts',
   // Of the queue's stop flag, which main sets and the worker reads.
   'daemon/shared-state.ts',
+  'daemon/flush-tickets.ts',
 ]
 
 export const atomics: Rule = sources =>
@@ -144,6 +145,7 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/requests.ts': ['constructor'],
   'daemon/commands.ts': ['constructor'],
   'daemon/serve.ts': [],
+  'daemon/flush-holder.ts': ['constructor'],
   'daemon/refusals.ts': ['constructor', 'last'],
 }
 

@@ -1,0 +1,34 @@
+/**
+ * The grace period: after it, every turn that a queue was in when it began is over, and what that turn committed is in the log
+ * of an older batch. Who takes a picture of a device's state, or takes memory away that a turn may be reading, waits for it.
+ */
+import { kick } from '../ublk-native/index.js'
+import type { ZoneTable } from '../zone-model/index.js'
+
+function hasReservations(table: ZoneTable, queue: number): boolean {
+  const first = queue * table.depth
+  for (let slot = first; slot < first + table.depth; slot++)
+    if (table.log.isReserved(slot)) return true
+  return false
+}
+
+/**
+ * Waits until every queue whose last turn reserved something has begun another one. A queue that sleeps is kicked for it.
+ *
+ * @param kickFds - of the queues, in their order
+ * @param isOver - the queues are ending: nobody is waited for any more
+ */
+export function awaitTurns(
+  table: ZoneTable,
+  kickFds: readonly number[],
+  isOver: () => boolean,
+): void {
+  const batches = kickFds.map((fd, queue) => {
+    if (!hasReservations(table, queue)) return -1
+    const batch = table.batchOf(queue)
+    kick(fd)
+    return batch
+  })
+  for (const [queue, batch] of batches.entries())
+    while (batch >= 0 && table.batchOf(queue) === batch && !isOver()) table.pause()
+}
