@@ -24,10 +24,9 @@ import {
   daemonLog,
   daemonPid,
   gone,
-  hasFilesystem,
-  hasProgram,
   must,
   mustWrite,
+  needs,
   newKernelWarnings,
   remove,
   start,
@@ -235,33 +234,31 @@ describe('SIGTERM of the daemon', () => {
     expect(await json('device', 'list')).toEqual([])
   })
 
-  it.runIf(hasFilesystem('f2fs') && hasProgram('mkfs.f2fs'))(
-    'with a mounted file system: the daemon ends, the next one goes on with the device',
-    async () => {
-      const flags = ['--zones', '64', '--zone-size', '16M', '--conventional', '8']
-      const device = await make(...flags, '--max-open', '0', '--max-active', '0')
-      await must('mkfs.f2fs', ['-q', '-f', '-m', device.path])
-      const mountPoint = mkdtempSync(join(tmpdir(), 'zslab-mnt-'))
-      await must('mount', ['-t', 'f2fs', device.path, mountPoint])
-      const refused = await zslab('device', 'delete', String(device.id))
-      expect(refused.stderr).toContain(`is mounted on ${mountPoint}`)
-      mkdirSync(join(mountPoint, 'folder'))
-      const content = Buffer.alloc(3 * MIB, 'what must outlive the daemon ')
-      writeFileSync(join(mountPoint, 'folder', 'file'), content)
-      const pid = await daemonPid()
-      process.kill(pid, 'SIGTERM')
-      await gone(pid)
-      expect(existsSync(device.path)).toBe(true)
-      // What is in the page cache is written now, and waits for a daemon.
-      const sync = start('sync', ['-f', mountPoint])
-      expect(await json('device', 'show', String(device.id))).toMatchObject({ state: 'live' })
-      expect((await sync.ended).code, daemonLog()).toBe(0)
-      await must('umount', [mountPoint])
-      await must('mount', ['-t', 'f2fs', device.path, mountPoint])
-      expect(readFileSync(join(mountPoint, 'folder', 'file')).equals(content)).toBe(true)
-      await must('umount', [mountPoint])
-      rmdirSync(mountPoint)
-      await text('device', 'delete', String(device.id))
-    },
-  )
+  it('with a mounted file system: the daemon ends, the next one goes on with the device', async context => {
+    needs(context, { filesystem: 'f2fs', program: 'mkfs.f2fs' })
+    const flags = ['--zones', '64', '--zone-size', '16M', '--conventional', '8']
+    const device = await make(...flags, '--max-open', '0', '--max-active', '0')
+    await must('mkfs.f2fs', ['-q', '-f', '-m', device.path])
+    const mountPoint = mkdtempSync(join(tmpdir(), 'zslab-mnt-'))
+    await must('mount', ['-t', 'f2fs', device.path, mountPoint])
+    const refused = await zslab('device', 'delete', String(device.id))
+    expect(refused.stderr).toContain(`is mounted on ${mountPoint}`)
+    mkdirSync(join(mountPoint, 'folder'))
+    const content = Buffer.alloc(3 * MIB, 'what must outlive the daemon ')
+    writeFileSync(join(mountPoint, 'folder', 'file'), content)
+    const pid = await daemonPid()
+    process.kill(pid, 'SIGTERM')
+    await gone(pid)
+    expect(existsSync(device.path)).toBe(true)
+    // What is in the page cache is written now, and waits for a daemon.
+    const sync = start('sync', ['-f', mountPoint])
+    expect(await json('device', 'show', String(device.id))).toMatchObject({ state: 'live' })
+    expect((await sync.ended).code, daemonLog()).toBe(0)
+    await must('umount', [mountPoint])
+    await must('mount', ['-t', 'f2fs', device.path, mountPoint])
+    expect(readFileSync(join(mountPoint, 'folder', 'file')).equals(content)).toBe(true)
+    await must('umount', [mountPoint])
+    rmdirSync(mountPoint)
+    await text('device', 'delete', String(device.id))
+  })
 })

@@ -21,10 +21,8 @@ import {
   closeAll,
   create,
   type Device,
-  hasFilesystem,
-  hasProgram,
-  kernelVersion,
   must,
+  needs,
   newKernelWarnings,
   remove,
   run,
@@ -115,7 +113,8 @@ const shapes = [
 ]
 
 describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
-  it.runIf(hasFilesystem('btrfs') && hasProgram('mkfs.btrfs'))('btrfs', async () => {
+  it('btrfs', async context => {
+    needs(context, { filesystem: 'btrfs', program: 'mkfs.btrfs' })
     device = await create({
       zones: 40,
       zoneSize: 16 * MIB,
@@ -129,7 +128,8 @@ describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
     expect(await appends()).toBeGreaterThan(0)
   })
 
-  it.runIf(hasFilesystem('f2fs') && hasProgram('mkfs.f2fs'))('f2fs', async () => {
+  it('f2fs', async context => {
+    needs(context, { filesystem: 'f2fs', program: 'mkfs.f2fs' })
     device = await create({
       zones: 64,
       zoneSize: 16 * MIB,
@@ -143,7 +143,8 @@ describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
     await exercise('f2fs', checkF2fs)
   })
 
-  it.runIf(hasFilesystem('zonefs'))('zonefs', async () => {
+  it('zonefs', async context => {
+    needs(context, { filesystem: 'zonefs' })
     device = await create({ zones: 16, zoneSize: 16 * MIB, zoneCapacity, queues })
     await makeZonefs(device)
     await mount('zonefs')
@@ -168,11 +169,8 @@ describe.each(shapes)('$name, $queues queue(s)', ({ zoneCapacity, queues }) => {
     await unmount()
   })
 
-  it.runIf(
-    hasFilesystem('xfs') &&
-      hasProgram('mkfs.xfs') &&
-      kernelVersion[0] * 100 + kernelVersion[1] >= 615,
-  )('xfs (zoned, kernel 6.15 or newer)', async context => {
+  it('xfs', async context => {
+    needs(context, { kernel: [6, 15], filesystem: 'xfs', program: 'mkfs.xfs' })
     const help = await must('mkfs.xfs', ['-V'])
     const version = /(\d+)\.(\d+)/.exec(help)
     if (Number(version![1]) * 100 + Number(version![2]) < 615) {

@@ -112,12 +112,12 @@ export function queueAttribute(device: Device, name: string): string {
   return readFileSync(`/sys/block/ublkb${device.id}/queue/${name}`, 'utf8').trim()
 }
 
-export function hasProgram(name: string): boolean {
+function hasProgram(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
 }
 
 /** Whether the kernel has a file system, loading its module where there is one. */
-export function hasFilesystem(name: string): boolean {
+function hasFilesystem(name: string): boolean {
   spawnSync('modprobe', [name])
   return readFileSync('/proc/filesystems', 'utf8')
     .split('\n')
@@ -127,7 +127,30 @@ export function hasFilesystem(name: string): boolean {
 export const kernelRelease = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()
 
 /** [6, 12] for 6.12.95+deb12-amd64. */
-export const kernelVersion = kernelRelease.split('.').slice(0, 2).map(Number) as [number, number]
+const kernelVersion = kernelRelease.split('.').slice(0, 2).map(Number) as [number, number]
+
+/** What a test needs of the machine. */
+interface Needs {
+  filesystem?: string
+  program?: string
+  /** At least this one, as [6, 15]. */
+  kernel?: [number, number]
+}
+
+/** Skips the test where the machine lacks what it needs, and says what that is. */
+export function needs(
+  context: { skip(note?: string): void },
+  { filesystem, program, kernel }: Needs,
+) {
+  const [major, minor] = kernelVersion
+  if (kernel !== undefined && (major < kernel[0] || (major === kernel[0] && minor < kernel[1]))) {
+    context.skip(`needs Linux ${kernel.join('.')} or newer`)
+  }
+  if (filesystem !== undefined && !hasFilesystem(filesystem)) {
+    context.skip(`this kernel has no ${filesystem}`)
+  }
+  if (program !== undefined && !hasProgram(program)) context.skip(`${program} is not installed`)
+}
 
 let logRead = 0
 

@@ -17,8 +17,8 @@ import {
   daemonLog,
   daemonPid,
   gone,
-  hasFilesystem,
   must,
+  needs,
   newKernelWarnings,
   remove,
   start,
@@ -108,35 +108,33 @@ describe.each([{ queues: 1 }, { queues: 2 }])('kill -9 with $queues queue(s)', (
     await remove(device)
   })
 
-  it.runIf(hasFilesystem('zonefs'))(
-    'a file appended to on zonefs is whole after the kills',
-    async () => {
-      const device = await create({ zones: 16, zoneSize: 16 * MIB, queues })
-      await makeZonefs(device)
-      const mountPoint = mkdtempSync(join(tmpdir(), 'zslab-mnt-'))
-      await must('mount', ['-t', 'zonefs', device.path, mountPoint])
-      const kills = await tortureWith(device, KILLS_APPENDING, [
-        '--name=zonefs',
-        `--filename=${join(mountPoint, 'seq', '0')}`,
-        '--zonemode=none',
-        '--direct=1',
-        '--ioengine=psync',
-        '--rw=write',
-        '--bs=4k',
-        '--size=12M',
-        '--file_append=1',
-        '--create_on_open=0',
-        '--allow_file_create=0',
-        '--rate_iops=400',
-        '--verify=crc32c',
-        '--do_verify=1',
-      ])
-      expect(kills).toBe(KILLS_APPENDING)
-      await must('umount', [mountPoint])
-      rmdirSync(mountPoint)
-      await remove(device)
-    },
-  )
+  it('a file appended to on zonefs is whole after the kills', async context => {
+    needs(context, { filesystem: 'zonefs' })
+    const device = await create({ zones: 16, zoneSize: 16 * MIB, queues })
+    await makeZonefs(device)
+    const mountPoint = mkdtempSync(join(tmpdir(), 'zslab-mnt-'))
+    await must('mount', ['-t', 'zonefs', device.path, mountPoint])
+    const kills = await tortureWith(device, KILLS_APPENDING, [
+      '--name=zonefs',
+      `--filename=${join(mountPoint, 'seq', '0')}`,
+      '--zonemode=none',
+      '--direct=1',
+      '--ioengine=psync',
+      '--rw=write',
+      '--bs=4k',
+      '--size=12M',
+      '--file_append=1',
+      '--create_on_open=0',
+      '--allow_file_create=0',
+      '--rate_iops=400',
+      '--verify=crc32c',
+      '--do_verify=1',
+    ])
+    expect(kills).toBe(KILLS_APPENDING)
+    await must('umount', [mountPoint])
+    rmdirSync(mountPoint)
+    await remove(device)
+  })
 })
 
 it('deletes what a killed daemon left when it cannot be recovered', async () => {

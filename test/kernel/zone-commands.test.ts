@@ -9,8 +9,8 @@ import {
   closeAll,
   create,
   type Device,
-  hasProgram,
   must,
+  needs,
   newKernelWarnings,
   queueAttribute,
   remove,
@@ -189,7 +189,8 @@ describe.each(LAYOUTS)('$name', ({ options }) => {
     expect(said.at(-1)!.before.condition).toBe('offline')
   })
 
-  it.runIf(hasProgram('zbd'))('is what libzbd expects', async () => {
+  it('is what libzbd expects', async context => {
+    needs(context, { program: 'zbd' })
     const report = await must('zbd', ['report', device.path])
     expect(report.match(/^Zone \d+:/gm)?.length).toBe(device.zones)
     await must('zbd', [
