@@ -3,6 +3,7 @@
  *
  * Guarantees: a device that is made is empty and has `bytes` of room; `remove` leaves nothing of it.
  */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { ensureDaemon, request, stateRoot } from '../daemon/client.js'
 
@@ -71,6 +72,7 @@ async function ours(shape: Shape, options: Record<string, unknown> = {}): Promis
 
 /** No zones: what is written again takes the place of what was there. */
 async function zram({ zones, zoneMiB }: Shape, algorithm: string): Promise<BenchDevice> {
+  execFileSync('modprobe', ['zram', 'num_devices=0'])
   const id = readFileSync(`${ZRAM}/hot_add`, 'utf8').trim()
   const sysfs = `/sys/block/zram${id}`
   const bytes = zones * zoneMiB * MIB

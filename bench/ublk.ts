@@ -87,8 +87,8 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: '0.2' },
       queues: { type: 'string', default: '1' },
       cells: { type: 'string', default: '' },
-      devices: { type: 'string', default: 'null_blk,zslab' },
-      data: { type: 'string', default: 'random,zero' },
+      devices: { type: 'string', default: 'null_blk,zslab,zslab-lz4,zslab-zstd' },
+      data: { type: 'string', default: 'random,zero,text' },
       json: { type: 'string' },
     },
   })

@@ -76,7 +76,6 @@ function throughMedia(bytes: Uint8Array, compression: 'lz4' | 'zstd') {
 }
 
 async function main(): Promise<void> {
-  execFileSync('modprobe', ['zram', 'num_devices=0'])
   const stored: Stored[] = []
   const { filesystem } = MIXTURES
   for (const [data, make] of Object.entries({ ...SORTS, filesystem })) {

@@ -5,7 +5,8 @@
  *   --kernel SERIES  as `zslab vm` takes it
  *
  * Prints the memory that the data takes, and GB/s in and out: zram's, our device's (through ublk, a process and back), and our
- * media's alone. Goals: memory no more than zram's; same-fill pages at least as fast. --json FILE keeps all figures.
+ * media's alone. Goal: memory no more than zram's. --json FILE keeps all figures. dd reads what it writes from a file, which
+ * hides what same-fill pages cost: `npm run bench:ublk -- --devices zram-lz4,zslab-lz4 --data fill` compares them with fio.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

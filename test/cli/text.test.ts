@@ -182,6 +182,13 @@ it('stats', () => {
   `)
 })
 
+it('stats of a device that has run out of memory', () => {
+  const stats = statsOf(1)
+  Object.assign(stats.counters, { failed: 5, noSpace: 3 })
+  const text = formatStats({ stats, atMs: 0 }, null)
+  expect(text).toContain('failed         5 (3 for want of memory)')
+})
+
 it('start', () => {
   expect(formatWelcome(device, 'zslab')).toMatchInlineSnapshot(`
     "path           /dev/ublkb0

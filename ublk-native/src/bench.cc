@@ -111,7 +111,8 @@ Napi::Value benchNs(const Napi::CallbackInfo& info) {
 template <typename Call>
 double timedPages(const Napi::Uint8Array& pages, size_t requestBytes, Call call) {
   const size_t count = pages.ByteLength() / requestBytes;
-  return timed(requestBytes, static_cast<int64_t>(count), requestBytes, call) * static_cast<double>(count);
+  const double ns = timed(requestBytes, static_cast<int64_t>(count), requestBytes, call);
+  return ns * static_cast<double>(count);
 }
 
 // benchMedia(media, pages, offset, requestBytes, isOut): nanoseconds to store all pages from `offset` on, or to load them
@@ -172,13 +173,15 @@ Napi::Value benchPages(const Napi::CallbackInfo& info) {
   if (kind == "copy-in")
     ns = timedPages(pages, bytes, [&](size_t at) { std::memcpy(store + at, source + at, bytes); });
   else if (kind == "copy-out")
-    ns = timedPages(pages, bytes, [&](size_t at) { std::memcpy(request.data(), source + at, bytes); });
+    ns = timedPages(pages, bytes,
+                    [&](size_t at) { std::memcpy(request.data(), source + at, bytes); });
   else if (kind == "set")
     ns = timedPages(pages, bytes, [&](size_t) { std::memset(request.data(), 0x33, bytes); });
   else if (kind == "pack")
     ns = run([&](const char* from, char* to) {
-      return isLz4 ? static_cast<size_t>(LZ4_compress_fast_extState(state.data(), from, to, PAGE_BYTES, SLOT - 4, 1))
-                   : ZSTD_compressCCtx(in, to, SLOT - 4, from, PAGE_BYTES, level);
+      if (!isLz4) return ZSTD_compressCCtx(in, to, SLOT - 4, from, PAGE_BYTES, level);
+      return static_cast<size_t>(
+          LZ4_compress_fast_extState(state.data(), from, to, PAGE_BYTES, SLOT - 4, 1));
     });
   else if (kind == "attempt")
     ns = run([&](const char* from, char* to) { return ours.attempt(asBytes(from), asBytes(to)); });
