@@ -34,12 +34,13 @@ function before(refusal: Refusal): string {
 /** One refusal in five lines. */
 function formatRefusal(refusal: Refusal): string {
   const status = `0x${refusal.status.toString(16)}`
+  const nvme = refusal.fault === null ? `NVMe status ${status} ${refusal.statusName}; ` : ''
   return [
     `#${refusal.sequence}  ${clockTime(refusal.timeMs)}  queue ${refusal.queue}`,
     `  came:    ${request(refusal)}`,
     `  before:  ${before(refusal)}`,
     `  refused: ${refusal.rule}`,
-    `           NVMe status ${status} ${refusal.statusName}; the program got ${refusal.errno}`,
+    `           ${nvme}the program got ${refusal.errno}`,
     `  to do:   ${refusal.hint}`,
   ].join('\n')
 }

@@ -38,8 +38,13 @@ const GROUPS: readonly Group[] = [
   },
   {
     name: 'zone',
-    summary: 'report, open, close, finish, reset zones; take them offline',
+    summary: 'report, open, close, finish, reset zones; make them read-only or offline',
     load: async () => (await import('./zone.js')).registerZone,
+  },
+  {
+    name: 'fault',
+    summary: 'make requests fail, wait or be torn, by order and repeatably',
+    load: async () => (await import('./fault.js')).registerFault,
   },
   {
     name: 'explain',

@@ -55,6 +55,9 @@ function countersText(counters: Counters): [string, string][] {
       `${formatCount(counters.refused)}${counters.refused > 0 ? ' (`zslab explain` says why)' : ''}`,
     ],
     ['failed', `${formatCount(counters.failed)}${noSpace}`],
+    ...(counters.faults > 0
+      ? [['by order', `${formatCount(counters.faults)} (\`zslab fault list\`)`] as [string, string]]
+      : []),
     ['turns', `${formatCount(counters.turns)}, ${perTurn.toFixed(2)} requests a turn`],
   ]
 }

@@ -1,8 +1,9 @@
 /**
- * `zslab zone report|open|close|finish|reset|offline`.
+ * `zslab zone report|open|close|finish|reset|read-only|offline`.
  *
  * Open, close, finish and reset go to the block device by ioctl, from this process and never from the daemon, so that the
- * kernel's page cache and its own write pointers stay true. `offline` has no ioctl: the daemon does it. `--all` means what
+ * kernel's page cache and its own write pointers stay true. `read-only` and `offline` have no ioctl: the daemon does
+ * them. `--all` means what
  * NVMe's Select All means: the zones in a condition on which the command acts, and no other.
  */
 import type { Command } from 'commander'
@@ -31,7 +32,7 @@ import {
 const SECTOR_BYTES = 512
 const CONDITIONS = Object.keys(CONDITION_MARKS) as ZoneCondition[]
 
-type ZoneVerb = 'open' | 'close' | 'finish' | 'reset' | 'offline'
+type ZoneVerb = 'open' | 'close' | 'finish' | 'reset' | 'read-only' | 'offline'
 
 /** The conditions on which a command with Select All acts (NVMe ZNS, Zone Management Send). */
 const SELECT_ALL: Readonly<Record<ZoneVerb, readonly ZoneCondition[]>> = {
@@ -39,6 +40,7 @@ const SELECT_ALL: Readonly<Record<ZoneVerb, readonly ZoneCondition[]>> = {
   close: ['implicit-open', 'explicit-open'],
   finish: ['implicit-open', 'explicit-open', 'closed'],
   reset: ['implicit-open', 'explicit-open', 'closed', 'full'],
+  'read-only': ['empty', 'implicit-open', 'explicit-open', 'closed', 'full'],
   offline: ['read-only'],
 }
 
@@ -177,9 +179,9 @@ async function change(
   const client = await io.client()
   const zoneSectors = device.zoneSize / SECTOR_BYTES
   for (const range of ranges) {
-    if (verb === 'offline') {
+    if (verb === 'offline' || verb === 'read-only') {
       try {
-        await client.request('zone.offline', { id, ...range })
+        await client.request(`zone.${verb}`, { id, ...range })
       } finally {
         // The kernel does not know yet: a zone report tells it, also of those before one that was refused.
         await client.refreshKernelZones(device.path, range.first * zoneSectors, range.count)
@@ -206,6 +208,7 @@ const SUMMARIES: Readonly<Record<ZoneVerb, string>> = {
   close: 'close open zones: they no longer count as open, but stay active',
   finish: 'make zones full, without writing what is left of them',
   reset: 'make zones empty: what is in them is gone',
+  'read-only': 'make zones read-only for ever, as a failing drive does: writes to them fail',
   offline: 'take zones offline for ever, as a failing drive does: all I/O to them fails',
 }
 

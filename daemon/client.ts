@@ -11,6 +11,12 @@ import type { Reply, Verb, Verbs } from './protocol.js'
 import type { ZoneOperation } from './zone-command.js'
 
 export { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
+export {
+  FAULT_COUNT_MAX,
+  FAULT_DELAY_MAX_MS,
+  FAULT_ERRNOS,
+  FAULT_OPS_NAMES,
+} from './fault-orders.js'
 export * from './options.js'
 export { logPath, socketPath, stateRoot } from './paths.js'
 export type * from './protocol.js'

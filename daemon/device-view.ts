@@ -37,6 +37,7 @@ import type {
   ZoneInfo,
   ZoneReport,
 } from './protocol.js'
+import type { RefusalRecord } from './refusals.js'
 import type { DeviceRecord } from './state-directory.js'
 
 /** The model's names, but for the zones that have no write pointer: those are conventional. */
@@ -219,13 +220,22 @@ export function deviceStats(device: Device): DeviceStats {
   }
 }
 
+/** What failed by order, in the words of explainStatus(). */
+function explainFault({ fault }: RefusalRecord): { name: string; rule: string; hint: string } {
+  return {
+    name: 'Injected Fault',
+    rule: `Fault ${fault} ordered it: no rule of the drive was broken.`,
+    hint: `\`zslab fault list\` shows it if it is still there; \`zslab fault clear\` ends it.`,
+  }
+}
+
 /** `explain`: the newest refusals of all queues, oldest first. */
 export function refusals(device: Device, count: number): Refusal[] {
   const { geometry, state } = device
   const found: Refusal[] = []
   for (let queue = 0; queue < device.record.queueCount; queue++) {
     for (const record of state.refusals(queue).last(count)) {
-      const told = explainStatus(record.status)
+      const told = record.fault === 0 ? explainStatus(record.status) : explainFault(record)
       const word = record.wordBefore
       found.push({
         sequence: record.sequence,
@@ -240,11 +250,12 @@ export function refusals(device: Device, count: number): Refusal[] {
           condition: conditionText(conditionName(conditionOf(word))),
           writePointerSectors: wpOf(word),
         },
-        status: record.status,
+        status: record.fault === 0 ? record.status : 0,
         statusName: told.name,
-        errno: errnoName(errnoOfStatus(record.status)),
+        errno: errnoName(record.fault === 0 ? errnoOfStatus(record.status) : record.status),
         rule: told.rule,
         hint: told.hint,
+        fault: record.fault === 0 ? null : record.fault,
       })
     }
   }

@@ -7,6 +7,7 @@
  * - DEL_DEV waits for whoever still holds the char device, so workers end first and the descriptor is closed.
  * Whatever fails on the way, what was done before it is undone.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   closeFd,
@@ -26,6 +27,8 @@ import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { COUNTER_NO_SPACE } from './counters.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
+import { FaultOrders } from './fault-orders.js'
+import { FAULT_FILE_BYTES, faultWords } from './fault-rules.js'
 import { compressionOf, mediaOptions } from './media-options.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
@@ -80,6 +83,7 @@ export class Device {
   readonly path: string
   readonly #host: DeviceHost
   #buffer: ArrayBuffer | null = null
+  #faultBuffer: ArrayBuffer | null = null
   #charFd = -1
   #pool: QueuePool | null = null
   #state: SharedState | null = null
@@ -119,6 +123,10 @@ export class Device {
   usedBytes(): number {
     const { memoryBytes, spareBytes } = this.media.stats()
     return memoryBytes - spareBytes
+  }
+
+  get faults(): FaultOrders {
+    return new FaultOrders(faultWords(this.#faultBuffer!), this.geometry.zoneCount)
   }
 
   get media(): NativeMedia {
@@ -250,6 +258,8 @@ export class Device {
     if (create) SharedState.format(buffer, this.geometry, tableQueueCount, tableDepth)
     this.#state = new SharedState(buffer, this.geometry, tableQueueCount, tableDepth)
     this.#state.stopRequested = false
+    const faults = join(directory, 'faults')
+    this.#faultBuffer = mapShared(faults, FAULT_FILE_BYTES, !existsSync(faults))
     this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
   }
 
@@ -257,8 +267,9 @@ export class Device {
     this.#media?.close()
     this.#media = null
     this.#state = null
-    if (this.#buffer !== null) unmapShared(this.#buffer)
+    for (const buffer of [this.#buffer, this.#faultBuffer]) if (buffer !== null) unmapShared(buffer)
     this.#buffer = null
+    this.#faultBuffer = null
   }
 
   #params() {

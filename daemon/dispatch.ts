@@ -5,6 +5,12 @@
  * becomes the name of a folder, which `delete` removes.
  */
 import { DaemonError } from './errors.js'
+import {
+  FAULT_COUNT_MAX,
+  FAULT_DELAY_MAX_MS,
+  FAULT_ERRNOS,
+  FAULT_OPS_NAMES,
+} from './fault-orders.js'
 import type { Verb, Verbs, ZoneCondition } from './protocol.js'
 import { REFUSALS_MAX } from './refusals.js'
 import type { Registry } from './registry.js'
@@ -46,6 +52,19 @@ const FORCE: Check = {
   isRequired: false,
   accepts: value => typeof value === 'boolean',
 }
+const PROBABILITY: Check = {
+  expected: 'a number above 0 and at most 1',
+  isRequired: false,
+  accepts: value => typeof value === 'number' && value > 0 && value <= 1,
+}
+function choice(names: readonly string[], isRequired: boolean): Check {
+  return {
+    expected: `one of ${names.join(', ')}`,
+    isRequired,
+    accepts: value => typeof value === 'string' && names.includes(value),
+  }
+}
+const ZONE = integer(0, 2 ** 31 - 2, false)
 const CONDITION: Check = {
   expected: `one of ${Object.keys(CONDITIONS).join(', ')}`,
   isRequired: false,
@@ -67,6 +86,22 @@ const PARAMETERS: Readonly<Record<Exclude<Verb, 'device.create'>, Record<string,
     condition: CONDITION,
   },
   'zone.offline': { id: ID, first: FIRST, count: COUNT },
+  'zone.read-only': { id: ID, first: FIRST, count: COUNT },
+  'fault.add': {
+    id: ID,
+    op: choice(FAULT_OPS_NAMES, true),
+    first: ZONE,
+    last: ZONE,
+    nth: integer(1, FAULT_COUNT_MAX, false),
+    probability: PROBABILITY,
+    count: integer(1, FAULT_COUNT_MAX, false),
+    errno: choice(Object.keys(FAULT_ERRNOS), false),
+    delayMs: integer(1, FAULT_DELAY_MAX_MS, false),
+    torn: FORCE,
+    seed: integer(0, 2 ** 32 - 1, false),
+  },
+  'fault.list': { id: ID },
+  'fault.clear': { id: ID, fault: integer(1, FAULT_COUNT_MAX, false) },
   explain: { id: ID, count: integer(1, REFUSALS_MAX, false) },
   stats: { id: ID },
   shutdown: {},
@@ -95,6 +130,10 @@ export function dispatch(registry: Registry, version: string, stop: () => void) 
     'device.recover': ({ id }) => registry.recover(id),
     'zone.report': ({ id, ...range }) => registry.report(id, range),
     'zone.offline': ({ id, first, count }) => registry.offline(id, first, count),
+    'zone.read-only': ({ id, first, count }) => registry.readOnly(id, first, count),
+    'fault.add': ({ id, ...order }) => registry.addFault(id, order),
+    'fault.list': ({ id }) => registry.listFaults(id),
+    'fault.clear': ({ id, fault }) => registry.clearFaults(id, fault),
     explain: ({ id, count }) => registry.explain(id, count ?? EXPLAIN_COUNT),
     stats: ({ id }) => registry.stats(id),
     shutdown: () => {

@@ -4,7 +4,10 @@
  * request  {"id": 1, "verb": "device.show", "params": {"id": 0}}
  * reply    {"id": 1, "result": {...}}  or  {"id": 1, "error": {"code": "DAEMON_ERR_...", "message": "..."}}
  */
+import type { FaultInfo, FaultOrder } from './fault-orders.js'
 import type { DeviceOptions } from './options.js'
+
+export type { FaultInfo, FaultOp, FaultOrder } from './fault-orders.js'
 
 /** A device as `device create`, `list` and `show` give it. Sizes in bytes unless the name says otherwise. */
 export interface DeviceInfo {
@@ -86,6 +89,8 @@ export interface Refusal {
   errno: string
   rule: string
   hint: string
+  /** The id of the fault that ordered it (`zslab fault list`); null: a rule of the drive refused it. */
+  fault: number | null
 }
 
 /** What is stored and what it takes: zram's mm_stat (Documentation/admin-guide/blockdev/zram.rst), in bytes and pages. */
@@ -137,6 +142,8 @@ export interface DeviceStats {
     noSpace: number
     turns: number
     requests: number
+    /** Failed by order (`zslab fault`). */
+    faults: number
   }
   media: MediaStats
   zones: Record<ZoneCondition, number>
@@ -164,6 +171,14 @@ export interface Verbs {
     params: { id: number; first: number; count: number }
     result: { changed: number }
   }
+  'zone.read-only': {
+    params: { id: number; first: number; count: number }
+    result: { changed: number }
+  }
+  'fault.add': { params: { id: number } & FaultOrder; result: FaultInfo }
+  'fault.list': { params: { id: number }; result: FaultInfo[] }
+  /** Without `fault`: all of them. */
+  'fault.clear': { params: { id: number; fault?: number }; result: { cleared: number[] } }
   explain: { params: { id: number; count?: number }; result: Refusal[] }
   stats: { params: { id: number }; result: DeviceStats }
   shutdown: { params: Record<string, never>; result: { pid: number } }

@@ -13,12 +13,16 @@ import {
   mapShared,
   openMedia,
   openQueue,
+  type Queue,
   scheduleAsBatch,
 } from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { FAULT_FILE_BYTES, FaultRules, faultWords } from './fault-rules.js'
 import { FlushHolder } from './flush-holder.js'
 import { FlushTickets } from './flush-tickets.js'
+import { RequestGate } from './gate.js'
 import { Planner } from './plan.js'
+import { Requests } from './requests.js'
 import { serve } from './serve.js'
 import { SharedState } from './shared-state.js'
 
@@ -36,6 +40,14 @@ export interface WorkerTask {
   media: Omit<MediaOptions, 'create'>
   /** What is to survive a power cut waits for tickets: see flush-tickets.ts. Null: nothing is. */
   tickets: SharedArrayBuffer | null
+}
+
+/** Faults are looked for in every turn: they may be ordered at any time. */
+function openGate(task: WorkerTask, queue: Queue, geometry: Geometry): RequestGate {
+  const words = faultWords(mapShared(join(task.directory, 'faults'), FAULT_FILE_BYTES, false))
+  const requests = new Requests(queue.descriptors, geometry)
+  const faults = new FaultRules(words, requests, geometry.blockSizeBytes / 512)
+  return new RequestGate(faults, null, queue, task.depth, () => performance.now())
 }
 
 function run(task: WorkerTask): void {
@@ -60,7 +72,7 @@ function run(task: WorkerTask): void {
   })
   const holder =
     task.tickets === null ? null : new FlushHolder(new FlushTickets(task.tickets), task.depth)
-  const seams = { holder }
+  const seams = { gate: openGate(task, queue, geometry), holder }
   const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth, seams)
   parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
   const result = serve(queue, planner, state, scheduleAsBatch)

@@ -3,16 +3,11 @@
  *
  * Operations on one device run one after the other; different devices do not wait for each other.
  */
+import { randomInt } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import { refusedKernel, UBLK_F_USER_COPY, UBLK_F_ZONED, UblkControl } from '../ublk-native/index.js'
-import {
-  errnoName,
-  Geometry,
-  offlineZone,
-  readOnlyZone,
-  ZoneModelError,
-} from '../zone-model/index.js'
+import { errnoName, Geometry, ZoneModelError } from '../zone-model/index.js'
 import { Device, type DeviceHost, geometryOptions } from './device.js'
 import { deviceUser } from './device-users.js'
 import {
@@ -24,6 +19,8 @@ import {
 } from './device-view.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
+import type { FaultInfo, FaultOrder } from './fault-orders.js'
+import { giveUpZones } from './give-up-zones.js'
 import { type DriveDescription, resolveImageOptions } from './image-options.js'
 import type { Logger } from './log.js'
 import { mediaOptions } from './media-options.js'
@@ -278,33 +275,29 @@ export class Registry {
     return refusals(this.#own(id), count)
   }
 
-  /**
-   * The drive gives zones up, as a controller may at any time: read-only, then offline (a host can only do the second, ZNS
-   * 1.1 §2.1.1). Only the model is changed here: the caller lets the kernel read the zones again.
-   */
   offline(id: number, first: number, count: number): { changed: number } {
-    const device = this.#own(id)
-    const { zoneCount } = device.geometry
-    if (first < 0 || count < 1 || first + count > zoneCount) {
-      const message = `zones ${first} to ${first + count - 1}: device ${id} has zones 0 to ${zoneCount - 1}`
-      throw new DaemonError('DAEMON_ERR_OPTION', message)
-    }
-    const { conventionalCount } = device.geometry
-    if (first < conventionalCount) {
-      // Looked at before the first zone is changed. Linux refuses a disk with such a zone in any condition but its own.
-      const others = `zones ${conventionalCount} to ${zoneCount - 1}`
-      const message = `zone ${first} of device ${id} is conventional and cannot go offline; nothing was changed: choose among ${others}`
-      throw new DaemonError('DAEMON_ERR_OPTION', message)
-    }
-    for (let zone = first; zone < first + count; zone++) {
-      readOnlyZone(device.state.table, zone)
-      const status = offlineZone(device.state.table, zone)
-      if (status < 0) {
-        const message = `zone ${zone} cannot go offline from where it is (NVMe status 0x${(-status).toString(16)})`
-        throw new DaemonError('DAEMON_ERR_ZONE', message)
-      }
-    }
-    return { changed: count }
+    return giveUpZones(this.#own(id), first, count, 'offline')
+  }
+
+  readOnly(id: number, first: number, count: number): { changed: number } {
+    return giveUpZones(this.#own(id), first, count, 'read-only')
+  }
+
+  /** A seed that nobody gave is random, and part of the answer. */
+  addFault(id: number, order: FaultOrder): FaultInfo {
+    const added = this.#own(id).faults.add(order, randomInt(2 ** 32))
+    this.#log.info({ device: id, fault: added }, 'fault added')
+    return added
+  }
+
+  listFaults(id: number): FaultInfo[] {
+    return this.#own(id).faults.list()
+  }
+
+  clearFaults(id: number, fault: number | undefined): { cleared: number[] } {
+    const cleared = this.#own(id).faults.clear(fault)
+    this.#log.info({ device: id, cleared }, 'faults cleared')
+    return { cleared }
   }
 
   #own(id: number): Device {

@@ -56,6 +56,13 @@ export class Requests {
     return (this.startHigh(tag) << (32 - shift)) | (this.startLow(tag) >>> shift)
   }
 
+  /** The zone that its last sector is in. */
+  lastZone(tag: number): number {
+    const sectors = this.sectors(tag)
+    if (sectors === 0) return this.zone(tag)
+    return this.zone(tag) + ((this.offset(tag) + sectors - 1) >>> this.#zoneShift)
+  }
+
   /** Sectors from the start of its zone. */
   offset(tag: number): number {
     return this.startLow(tag) & this.#offsetMask

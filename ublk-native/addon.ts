@@ -49,6 +49,11 @@ export interface NativeQueue {
    * -EIO: the kernel refused a fetch or commit (see failure()). Other: the ring's error.
    */
   commitAndFetch(countAndParity: number): number
+  /**
+   * The next wait of commitAndFetch ends after so many microseconds (less than 2^32) at the latest: it gives 0 then, as when
+   * kicked. Once: the wait after that one is without end again. 0 takes it back.
+   */
+  wakeIn(microseconds: number): void
   /** Send stage[0..bytes) to the buffer of a delivered request, now. Returns the bytes taken or -errno. */
   supply(tag: number, bytes: number): number
   /** After -EIO: the tag that the kernel refused and what it said (-errno). */

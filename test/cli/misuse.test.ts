@@ -40,6 +40,22 @@ const MISUSES: [string[], string][] = [
     ['zone', 'report', '0', '--condition', 'fill'],
     '--condition fill: expected one of conventional, empty',
   ],
+  [['fault', 'add', '0', '--errno', 'EIO'], '--op is missing: expected one of read, write, append'],
+  [['fault', 'add', '0', '--op', 'trim'], '--op trim: expected one of read, write, append'],
+  [['fault', 'add', '0', '--op', 'read', '--errno', 'EPERM'], '--errno EPERM: expected one of EIO'],
+  [['fault', 'add', '0', '--op', 'read', '--zone', '3-'], '--zone 3-: expected a zone as 5, or'],
+  [['fault', 'add', '0', '--op', 'read', '--zone', '4-3'], '--zone 4-3: expected a zone as 5, or'],
+  [['fault', 'add', '0', '--op', 'read', '--nth', '0'], '--nth 0: expected a whole number from 1'],
+  [
+    ['fault', 'add', '0', '--op', 'read', '--probability', '1.5'],
+    '--probability 1.5: expected a number above 0 and at most 1',
+  ],
+  [
+    ['fault', 'add', '0', '--op', 'read', '--delay', '1s'],
+    '--delay 1s: expected a whole number from 1 to 3600000',
+  ],
+  [['fault', 'clear', '0', 'all'], 'ID all: expected a whole number from 1 to'],
+  [['zone', 'read-only', '0'], 'FIRST is missing: give the number of the first zone, or --all'],
   [['explain', '0', '--count', '-1'], '--count -1: expected a whole number from 1 to 64'],
   [['start', '--tour', '--shell'], '--tour with --shell: give one of them'],
   [['start', '--shell'], '--shell needs a terminal'],
@@ -66,7 +82,7 @@ it.each(MISUSES)('%j with --json is misuse in JSON', async (argv, message) => {
 })
 
 it('nothing at all shows the help, as an error', async () => {
-  for (const argv of [[], ['device'], ['zone']]) {
+  for (const argv of [[], ['device'], ['zone'], ['fault']]) {
     const { code, out, err } = await zslab(argv)
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain('Usage: zslab')

@@ -4,6 +4,7 @@
 import type {
   DeviceInfo,
   DeviceStats,
+  FaultInfo,
   Refusal,
   ZoneCondition,
   ZoneInfo,
@@ -94,6 +95,23 @@ export const refusal: Refusal = {
   errno: 'EIO',
   rule: 'a write to a sequential zone begins at its write pointer',
   hint: 'write at offset 8, or reset the zone',
+  fault: null,
+}
+
+export const fault: FaultInfo = {
+  id: 3,
+  op: 'write',
+  zones: { first: 2, last: 5 },
+  nth: 4,
+  probability: null,
+  count: 2,
+  errno: 'ENOSPC',
+  delayMs: 20,
+  torn: true,
+  seed: 99,
+  matched: 9,
+  applied: 2,
+  spent: true,
 }
 
 const NO_ZONES: Record<ZoneCondition, number> = {
@@ -145,6 +163,7 @@ export function statsOf(writes: number): DeviceStats {
       noSpace: 0,
       turns: 1000,
       requests: 2500,
+      faults: 0,
     },
     media: {
       ...STORED,

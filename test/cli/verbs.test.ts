@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeDaemon, Refuse, zslab } from './fake-daemon.js'
-import { device, refusal, report, reportOf, statsOf } from './samples.js'
+import { device, fault, refusal, report, reportOf, statsOf } from './samples.js'
 
 let daemon: FakeDaemon
 
@@ -19,6 +19,10 @@ beforeEach(async () => {
     'device.recover': () => device,
     'zone.report': () => report,
     'zone.offline': () => ({ changed: 1 }),
+    'zone.read-only': () => ({ changed: 1 }),
+    'fault.add': () => fault,
+    'fault.list': () => [fault],
+    'fault.clear': () => ({ cleared: [3] }),
     explain: () => [refusal],
     stats: () => statsOf(100),
     shutdown: () => ({ pid: 4242 }),
@@ -56,6 +60,19 @@ const JSON_VERBS: [string[], unknown][] = [
       ranges: [{ first: 6, count: 2 }],
     },
   ],
+  [
+    ['zone', 'read-only', '0', '6'],
+    {
+      id: 0,
+      path: '/dev/ublkb0',
+      operation: 'read-only',
+      zones: 1,
+      ranges: [{ first: 6, count: 1 }],
+    },
+  ],
+  [['fault', 'add', '0', '--op', 'write', '--errno', 'EIO'], fault],
+  [['fault', 'list', '0'], [fault]],
+  [['fault', 'clear', '0', '3'], { id: 0, cleared: [3] }],
   [['explain', '0'], [refusal]],
   [['stats', '0'], statsOf(100)],
   [['daemon', '--stop'], { pid: 4242, stopped: true }],
@@ -264,5 +281,66 @@ describe('stats --watch', () => {
     })
     expect(code).toBe(1)
     expect(err).toContain('there is no device 0')
+  })
+})
+
+describe('fault', () => {
+  it('sends what was given, as numbers', async () => {
+    const flags = ['--op', 'append', '--zone', '2-5', '--probability', '.25', '--count', '9']
+    const more = ['--errno', 'ENOSPC', '--delay', '20', '--torn', '--seed', '4294967295']
+    const { code, out } = await zslab(['fault', 'add', '0', ...flags, ...more])
+    expect(code).toBe(0)
+    expect(out).toBe(
+      '/dev/ublkb0: fault 3 added (write of zones 2-5: every 4 matches, 2 times: waits 20 ms, then torn, ENOSPC; seed 99)\n',
+    )
+    expect(askedFor('fault.add')).toEqual({
+      id: 0,
+      op: 'append',
+      first: 2,
+      last: 5,
+      probability: 0.25,
+      count: 9,
+      errno: 'ENOSPC',
+      delayMs: 20,
+      torn: true,
+      seed: 4294967295,
+    })
+  })
+
+  it('lists them as a table, or says that there are none', async () => {
+    daemon.answers['fault.list'] = () => [
+      fault,
+      { ...fault, id: 4, op: 'any', zones: null, nth: 1, count: 1, torn: false, spent: false },
+      { ...fault, id: 5, zones: { first: 7, last: 7 }, nth: null, probability: 0.1, count: null },
+      { ...fault, id: 6, nth: null, count: null, errno: null, delayMs: 5 },
+    ]
+    const { out } = await zslab(['fault', 'list', '0'])
+    expect(out).toMatch(
+      /3 {2}write of zones 2-5 +every 4 matches, 2 times +waits 20 ms, then torn, ENOSPC +9 +2, spent +99/,
+    )
+    expect(out).toMatch(/4 {2}any request +match 1 +waits 20 ms, then ENOSPC/)
+    expect(out).toMatch(/5 {2}write of zone 7 +probability 0\.1 +waits/)
+    expect(out).toMatch(/6 {2}write of zones 2-5 +each +waits 5 ms +9/)
+    daemon.answers['fault.list'] = () => []
+    expect((await zslab(['fault', 'list', '0'])).out).toBe('/dev/ublkb0: no faults\n')
+  })
+
+  it('clears one or all', async () => {
+    const { out } = await zslab(['fault', 'clear', '0', '3'])
+    expect(out).toBe('/dev/ublkb0: 1 fault cleared (3)\n')
+    expect(askedFor('fault.clear')).toEqual({ id: 0, fault: 3 })
+    daemon.asked.length = 0
+    daemon.answers['fault.clear'] = () => ({ cleared: [] })
+    expect((await zslab(['fault', 'clear', '0'])).out).toBe('/dev/ublkb0: no faults\n')
+    expect(askedFor('fault.clear')).toEqual({ id: 0 })
+  })
+
+  it('is told by explain as what it is', async () => {
+    daemon.answers['explain'] = () => [
+      { ...refusal, status: 0, statusName: 'Injected Fault', rule: 'Fault 3 ordered it', fault: 3 },
+    ]
+    const { out } = await zslab(['explain', '0'])
+    expect(out).toContain('refused: Fault 3 ordered it\n           the program got EIO\n')
+    expect(out).not.toContain('NVMe status')
   })
 })

@@ -14,7 +14,20 @@ beforeEach(() => {
       done.push(`${name} ${JSON.stringify(args)}`)
       return name
     }
-  const names = ['create', 'list', 'show', 'delete', 'recover', 'report', 'offline', 'explain']
+  const names = [
+    'create',
+    'list',
+    'show',
+    'delete',
+    'recover',
+    'report',
+    'offline',
+    'readOnly',
+    'addFault',
+    'listFaults',
+    'clearFaults',
+    'explain',
+  ]
   const registry = Object.fromEntries([...names, 'stats'].map(name => [name, operation(name)]))
   handle = dispatch(registry as unknown as Registry, '0', operation('stop'))
 })
@@ -40,6 +53,19 @@ it.each([
   ['zone.report', { id: 0, condition: 'toString' }],
   ['zone.offline', { id: 0, first: 0 }],
   ['zone.offline', { id: 0, first: '1', count: 1 }],
+  ['zone.read-only', { id: 0, first: 0, count: 0 }],
+  ['fault.add', { id: 0 }],
+  ['fault.add', { id: 0, op: 'toString' }],
+  ['fault.add', { id: 0, op: 'read', first: -1 }],
+  ['fault.add', { id: 0, op: 'read', nth: 0 }],
+  ['fault.add', { id: 0, op: 'read', probability: 0 }],
+  ['fault.add', { id: 0, op: 'read', probability: 1.01 }],
+  ['fault.add', { id: 0, op: 'read', count: 2 ** 31 }],
+  ['fault.add', { id: 0, op: 'read', errno: 'constructor' }],
+  ['fault.add', { id: 0, op: 'read', delayMs: 3_600_001 }],
+  ['fault.add', { id: 0, op: 'read', torn: 1 }],
+  ['fault.add', { id: 0, op: 'read', seed: 2 ** 32 }],
+  ['fault.clear', { id: 0, fault: '1' }],
 ])('refuses %s %j', async (verb, params) => {
   await expect(handle(verb, params)).rejects.toMatchObject({
     code: 'DAEMON_ERR_REQUEST',
@@ -59,6 +85,14 @@ it.each([
     'report [0,{"condition":"full","count":5}]',
   ],
   ['zone.offline', { id: 2 ** 20 - 1, first: 0, count: 1 }, 'offline [1048575,0,1]'],
+  ['zone.read-only', { id: 1, first: 2, count: 3 }, 'readOnly [1,2,3]'],
+  [
+    'fault.add',
+    { id: 1, op: 'read', errno: 'EIO', seed: 0 },
+    'addFault [1,{"op":"read","errno":"EIO","seed":0}]',
+  ],
+  ['fault.list', { id: 1 }, 'listFaults [1]'],
+  ['fault.clear', { id: 1, fault: 2 }, 'clearFaults [1,2]'],
   ['device.create', { zones: '16' }, 'create [{"zones":"16"}]'],
 ])('passes %s %j', async (verb, params, expected) => {
   await handle(verb, params)

@@ -123,6 +123,12 @@ export class FakeQueue implements Queue {
     return [...this.#waiting]
   }
 
+  /** What was asked for last, in microseconds. */
+  wakeUs = 0
+  wakeIn(microseconds: number): void {
+    this.wakeUs = microseconds
+  }
+
   supply(tag: number, bytes: number): number {
     this.#supplied.set(tag, this.stage.slice(0, bytes))
     return bytes

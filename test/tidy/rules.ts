@@ -20,7 +20,7 @@ export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', '
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
-const CXX_LINES_MAX = 3300
+const CXX_LINES_MAX = 3310
 
 export function folderOf(path: string): string {
   return path.split('/')[0]!
@@ -109,6 +109,9 @@ const ATOMICS_FILES = [
   // Of the queue's stop flag, which main sets and the worker reads.
   'daemon/shared-state.ts',
   'daemon/flush-tickets.ts',
+  // Rules that main writes and all workers count in.
+  'daemon/fault-rules.ts',
+  'daemon/fault-orders.ts',
 ]
 
 export const atomics: Rule = sources =>
@@ -144,6 +147,9 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/decide.ts': ['constructor'],
   'daemon/requests.ts': ['constructor'],
   'daemon/commands.ts': ['constructor'],
+  'daemon/fault-rules.ts': ['constructor', 'faultWords'],
+  'daemon/gate.ts': ['constructor'],
+  'daemon/held-tags.ts': ['constructor'],
   'daemon/serve.ts': [],
   'daemon/flush-holder.ts': ['constructor'],
   'daemon/refusals.ts': ['constructor', 'last'],

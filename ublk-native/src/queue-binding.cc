@@ -40,6 +40,13 @@ Napi::Value supply(const Napi::CallbackInfo& info) {
   return toNumber(info, static_cast<QueueBinding*>(info.Data())->queue.supply(tag, bytes));
 }
 
+Napi::Value wakeIn(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const auto microseconds = static_cast<uint32_t>(arguments.integer(0, 0, UINT32_MAX));
+  if (arguments.ok()) static_cast<QueueBinding*>(info.Data())->queue.wakeIn(microseconds);
+  return info.Env().Undefined();
+}
+
 Napi::Value failure(const Napi::CallbackInfo& info) {
   const Queue& queue = static_cast<QueueBinding*>(info.Data())->queue;
   if (queue.failedResult() == 0) return info.Env().Null();
@@ -88,6 +95,7 @@ Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& 
   napi_create_function(env, "commitAndFetch", NAPI_AUTO_LENGTH, commitAndFetch, &binding, &hot);
   object.Set("commitAndFetch", Napi::Value(env, hot));
   object.Set("supply", Napi::Function::New<supply>(env, "supply", &binding));
+  object.Set("wakeIn", Napi::Function::New<wakeIn>(env, "wakeIn", &binding));
   object.Set("failure", Napi::Function::New<failure>(env, "failure", &binding));
   object.Set("close", Napi::Function::New<closeQueue>(env, "close", &binding));
   return object;

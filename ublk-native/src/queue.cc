@@ -207,18 +207,21 @@ int Queue::turn(uint32_t count, uint32_t parity) {
   bool appended = false;
   for (uint32_t i = 0; i < count; i++) {
     Command& command = commands_[i];
-    const int32_t result = execute(command);
-    command.result = result;
+    const int32_t ordered = command.result;  // below 0 with a WRITE: what to commit when its bytes are stored
+    command.result = execute(command);
     const bool append = (command.kind & COMMAND_APPEND_BIT) != 0;
+    const bool write = (command.kind & ~COMMAND_APPEND_BIT) == COMMAND_WRITE;
     appended |= append;
-    if (result < 0 && (command.kind & ~COMMAND_APPEND_BIT) == COMMAND_WRITE) {
+    if (command.result < 0 && write) {
       // ready <= i: this does not overwrite a command that is still to come, tags being an array of its own.
       states_[command.tag] = TagState::delivered;
       tags_[ready++] = static_cast<uint16_t>(command.tag | TAG_FAILED);
       continue;
     }
+    if (ordered < 0 && write) command.result = ordered;
     states_[command.tag] = TagState::kernel;
-    queueCommand(command.tag, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result, append ? command.lba() : 0);
+    const uint64_t address = append ? command.lba() : 0;
+    queueCommand(command.tag, UBLK_U_IO_COMMIT_AND_FETCH_REQ, command.result, address);
   }
   if (appended) queueMark(parity);
   return wait(ready);
@@ -242,18 +245,28 @@ int Queue::wait(uint32_t ready) {
   }
   for (;;) {
     if (goneCount_ == options_.depth) return -ENODEV;
-    const int submitted = io_uring_submit_and_wait(&ring_, 1);
-    if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
+    const bool timed = wakeUs_ != 0;
+    const int submitted = timed ? submitAndWaitUs() : io_uring_submit_and_wait(&ring_, 1);
+    if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY &&
+        submitted != -ETIME)
       return submitted;
     ready = reap(0);
     if (failedResult_ != 0) return -EIO;
     if (ready > 0) return static_cast<int>(ready);
-    if (kicked_) {
+    if (kicked_ || timed) {
       if (const int bad = submitNow(); bad != 0) return bad;
       kicked_ = kickedForEver_;
       return 0;
     }
   }
+}
+
+// Whoever asked to be woken knows what time it is: any end of this wait is an answer.
+int Queue::submitAndWaitUs() {
+  __kernel_timespec time{wakeUs_ / 1'000'000, wakeUs_ % 1'000'000 * 1000};
+  wakeUs_ = 0;
+  io_uring_cqe* cqe;
+  return io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &time, nullptr);
 }
 
 uint32_t Queue::reap(uint32_t ready) {

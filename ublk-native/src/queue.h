@@ -39,6 +39,7 @@ class Queue {
   // See commitAndFetch in queue.ts.
   int turn(uint32_t count, uint32_t parity);
   int supply(uint32_t tag, uint32_t bytes);
+  void wakeIn(uint32_t microseconds) { wakeUs_ = microseconds; }
 
   int kickFd() const { return kickFd_; }
   uint8_t* descriptorBytes() const { return descriptorsMap_.bytes; }
@@ -60,6 +61,7 @@ class Queue {
   bool admit(uint32_t count);
   int32_t execute(const Command& command);
   int submitNow();
+  int submitAndWaitUs();
   int wait(uint32_t ready);
   uint32_t reap(uint32_t ready);
   void onTag(uint32_t tag, int32_t result, uint32_t& ready);
@@ -75,6 +77,7 @@ class Queue {
   int kickFd_ = -1;
   int markFd_ = -1;
   bool kicked_ = false;
+  uint32_t wakeUs_ = 0;
   bool kickedForEver_ = false;
   Mapping descriptorsMap_;
   const ublksrv_io_desc* descriptors_ = nullptr;

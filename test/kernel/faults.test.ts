@@ -1,0 +1,284 @@
+/**
+ * Faults by order on a real kernel: what programs get, what the kernel makes of it, and that the zone goes on afterwards.
+ *
+ * After a failed write the block layer no longer trusts its own write pointer of the zone (block/blk-zoned.c,
+ * BLK_ZONE_WPLUG_NEED_WP_UPDATE): writes fail until somebody has reported the zones, as file systems do.
+ */
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { blkzoneReport } from './blkzone.js'
+import { compareReports, conditions, json, make, text, zslab } from './command-line.js'
+import {
+  client,
+  closeAll,
+  type Device,
+  daemonPid,
+  gone,
+  must,
+  mustWrite,
+  newKernelWarnings,
+  remove,
+  run,
+  write,
+} from './harness.js'
+
+const BLOCK = 4096
+const MIB = 1024 * 1024
+const ZONE = 4 * MIB
+
+let device: Device
+let id: string
+
+afterEach(async () => {
+  await remove(device)
+  expect(newKernelWarnings()).toEqual([])
+})
+afterAll(async () => expect(await closeAll()).toEqual([]))
+
+async function fault(...flags: string[]) {
+  return json('fault', 'add', id, ...flags)
+}
+
+/** Where the kernel and the device say that the zone's write pointer is, in bytes from its start. */
+async function writePointer(zone: number): Promise<number> {
+  await compareReports(device)
+  return (await blkzoneReport(device.path))[zone]!.wp * 512
+}
+
+/** `bytes` from there, past the page cache. */
+async function read(offset: number, bytes: number): Promise<Buffer> {
+  await must('blockdev', ['--flushbufs', device.path])
+  const fd = openSync(device.path, 'r')
+  const buffer = Buffer.alloc(bytes)
+  try {
+    for (let done = 0; done < bytes; ) {
+      done += readSync(fd, buffer, done, bytes - done, offset + done)
+    }
+  } finally {
+    closeSync(fd)
+  }
+  return buffer
+}
+
+describe('faults', () => {
+  beforeEach(async () => {
+    device = await make('--zones', '8', '--zone-size', '4M')
+    id = String(device.id)
+  })
+
+  it('the second write to a zone fails, the write pointer stays, and the next write fits', async () => {
+    await fault('--op', 'write', '--zone', '2', '--nth', '2', '--errno', 'EIO')
+    await mustWrite(device, 2 * ZONE, BLOCK)
+    const failed = await write(device, 2 * ZONE + BLOCK, BLOCK)
+    expect(failed.code).not.toBe(0)
+    expect(failed.stderr).toMatch(/Input\/output error/)
+    expect(await writePointer(2)).toBe(BLOCK)
+    await mustWrite(device, 2 * ZONE + BLOCK, BLOCK)
+    await mustWrite(device, 3 * ZONE, BLOCK)
+    expect(await writePointer(2)).toBe(2 * BLOCK)
+    const said = await text('explain', id)
+    expect(said).toContain('refused: Fault 1 ordered it')
+    expect(said).toContain('the program got EIO')
+    expect(await json('fault', 'list', id)).toMatchObject([
+      { id: 1, op: 'write', matched: 2, applied: 1, spent: true },
+    ])
+    expect((await json('stats', id)).counters).toMatchObject({ faults: 1, refused: 0, failed: 0 })
+  })
+
+  it.each([
+    ['ENOSPC', /No space left/],
+    ['ETIMEDOUT', /timed out/],
+    ['ENODATA', /No data available/],
+    ['ETOOMANYREFS', /Too many references/],
+  ])('%s arrives as itself', async (errno, message) => {
+    await fault('--op', 'write', '--errno', errno, '--count', '1')
+    expect((await write(device, 0, BLOCK)).stderr).toMatch(message)
+    expect(await writePointer(0)).toBe(0)
+    await mustWrite(device, 0, BLOCK)
+  })
+
+  it('a torn write stores its first part, and the zone goes on behind it', async () => {
+    const from = join(tmpdir(), 'zslab-torn')
+    const payload = Buffer.alloc(64 * BLOCK)
+    for (let i = 0; i < payload.length; i++) payload[i] = 1 + (i >> 12)
+    writeFileSync(from, payload)
+    for (let seed = 1, zone = 0; zone < 4; zone++, seed++) {
+      await fault('--op', 'write', '--torn', '--seed', String(seed), '--count', '1')
+      const failed = await write(device, zone * ZONE, payload.length, { from })
+      expect(failed.stderr).toMatch(/Input\/output error/)
+      const stored = await writePointer(zone)
+      expect(stored % BLOCK).toBe(0)
+      expect(stored).toBeLessThan(payload.length)
+      const back = await read(zone * ZONE, payload.length)
+      expect(back.subarray(0, stored).equals(payload.subarray(0, stored))).toBe(true)
+      expect(back.subarray(stored).every(byte => byte === 0)).toBe(true)
+      await mustWrite(device, zone * ZONE + stored, BLOCK)
+      process.stdout.write(`torn with seed ${seed}: ${stored / BLOCK} of 64 blocks\n`)
+    }
+  })
+
+  it('a delayed read takes its time, and holds nobody else up', async () => {
+    await fault('--op', 'read', '--zone', '1', '--delay', '700', '--count', '1')
+    const began = performance.now()
+    const slow = read(ZONE, BLOCK).then(() => performance.now() - began)
+    await mustWrite(device, 0, BLOCK)
+    expect(await slow).toBeGreaterThanOrEqual(700)
+    await fault('--op', 'write', '--delay', '300', '--errno', 'EIO', '--count', '1')
+    const start = performance.now()
+    expect((await write(device, 2 * ZONE, BLOCK)).code).not.toBe(0)
+    expect(performance.now() - start).toBeGreaterThanOrEqual(300)
+  })
+
+  it('a held request does not keep the device from being deleted', async () => {
+    await fault('--op', 'read', '--zone', '3', '--delay', '2000', '--count', '1')
+    const reading = run('dd', [
+      `if=${device.path}`,
+      'of=/dev/null',
+      'bs=4096',
+      'count=1',
+      'iflag=direct,skip_bytes',
+      `skip=${3 * ZONE}`,
+    ])
+    for (let applied = 0; applied === 0; ) applied = (await json('fault', 'list', id))[0].applied
+    await text('device', 'delete', id, '--force')
+    await reading
+    device = await make('--zones', '8', '--zone-size', '4M')
+  })
+
+  it('zone commands and flushes fail by order', async () => {
+    await mustWrite(device, 0, BLOCK)
+    await fault('--op', 'reset', '--errno', 'EIO', '--count', '1')
+    expect((await zslab('zone', 'reset', id, '0')).code).toBe(1)
+    expect(await writePointer(0)).toBe(BLOCK)
+    await fault('--op', 'finish', '--errno', 'EIO', '--count', '1')
+    expect(
+      (await run('blkzone', ['finish', '-o', '0', '-l', String(ZONE / 512), device.path])).code,
+    ).not.toBe(0)
+    await fault('--op', 'flush', '--errno', 'EIO', '--count', '1')
+    expect((await write(device, BLOCK, BLOCK)).code).toBe(0)
+    const flushed = await run('dd', [
+      'if=/dev/zero',
+      `of=${device.path}`,
+      'bs=4096',
+      'count=1',
+      'oflag=direct,seek_bytes',
+      'conv=notrunc,fsync',
+      `seek=${2 * BLOCK}`,
+    ])
+    expect(flushed.stderr).toMatch(/Input\/output error/)
+    await text('zone', 'reset', id, '0')
+    expect(await writePointer(0)).toBe(0)
+  })
+
+  it('fio is told, once for each tenth write', async () => {
+    const added = await fault('--op', 'write', '--nth', '10', '--count', '3', '--errno', 'EIO')
+    expect(added).toMatchObject({ nth: 10, count: 3 })
+    const output = await must('fio', [
+      ...['--name=faults', `--filename=${device.path}`, '--zonemode=zbd', '--rw=write', '--bs=4k'],
+      ...['--size=1M', '--direct=1', '--ioengine=psync', '--continue_on_error=write'],
+      '--output-format=json',
+    ])
+    const [job] = JSON.parse(output.slice(output.indexOf('{'))).jobs
+    process.stdout.write(`fio: ${job.total_err} errors, first ${job.first_error ?? job.error}\n`)
+    expect(job.total_err).toBeGreaterThanOrEqual(3)
+    const [rule] = await json('fault', 'list', id)
+    expect(rule).toMatchObject({ applied: 3, spent: true })
+  })
+
+  it('rules and their counts outlive the daemon', async () => {
+    await fault('--op', 'write', '--nth', '3', '--errno', 'EIO')
+    await mustWrite(device, 0, BLOCK, { count: 2 })
+    const pid = await daemonPid()
+    process.kill(pid, 'SIGKILL')
+    await gone(pid)
+    await text('device', 'recover', id)
+    expect((await write(device, 2 * BLOCK, BLOCK)).stderr).toMatch(/Input\/output error/)
+    expect(await json('fault', 'list', id)).toMatchObject([{ matched: 3, applied: 1 }])
+    expect(await json('fault', 'clear', id)).toEqual({ id: device.id, cleared: [1] })
+    expect(await text('fault', 'list', id)).toBe(`${device.path}: no faults\n`)
+  })
+
+  it('a daemon killed while a request is held: the next one gets the request', async () => {
+    await fault('--op', 'write', '--delay', '1500', '--count', '1')
+    const writing = write(device, 0, BLOCK)
+    for (let applied = 0; applied === 0; ) applied = (await json('fault', 'list', id))[0].applied
+    const pid = await daemonPid()
+    process.kill(pid, 'SIGKILL')
+    await gone(pid)
+    await text('device', 'recover', id)
+    expect((await writing).code).toBe(0)
+    expect(await writePointer(0)).toBe(BLOCK)
+  })
+
+  it('a fault that would do nothing is refused with what to give', async () => {
+    const refused = await zslab('fault', 'add', id, '--op', 'write')
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('give --errno, --delay or --torn')
+    const zones = await zslab('fault', 'add', id, '--op', 'write', '--zone', '8', '--torn')
+    expect(zones.stderr).toContain('--zone 8: expected N or A-B with zones from 0 to 7')
+  })
+})
+
+describe('zones that a failing drive gives up', () => {
+  beforeEach(async () => {
+    device = await make('--zones', '8', '--zone-size', '4M', '--conventional', '1')
+    id = String(device.id)
+  })
+
+  it('read-only: the kernel sees it at once; reads go on, writes and resets do not', async () => {
+    for (const zone of [2, 3, 4]) await mustWrite(device, zone * ZONE, 4 * BLOCK)
+    const before = await read(3 * ZONE, 4 * BLOCK)
+    expect(await json('zone', 'read-only', id, '3', '2')).toMatchObject({ zones: 2 })
+    expect((await conditions(device)).slice(2, 6)).toEqual([
+      'implicit-open',
+      'read-only',
+      'read-only',
+      'empty',
+    ])
+    await compareReports(device)
+    expect((await read(3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
+    expect((await write(device, 3 * ZONE + 4 * BLOCK, BLOCK)).code).not.toBe(0)
+    expect((await write(device, 3 * ZONE, BLOCK)).code).not.toBe(0)
+    expect((await zslab('zone', 'reset', id, '3')).code).toBe(1)
+    expect((await read(3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
+    await mustWrite(device, 2 * ZONE + 4 * BLOCK, BLOCK)
+    expect((await conditions(device)).slice(2, 5)).toEqual([
+      'implicit-open',
+      'read-only',
+      'read-only',
+    ])
+  })
+
+  it('offline, from full and from open: neither read nor written, and the others go on', async () => {
+    await mustWrite(device, 3 * ZONE, 4 * BLOCK)
+    await text('zone', 'finish', id, '4')
+    await text('zone', 'offline', id, '3', '2')
+    expect((await conditions(device)).slice(3, 5)).toEqual(['offline', 'offline'])
+    for (const zone of [3, 4]) {
+      expect((await write(device, zone * ZONE, BLOCK)).code).not.toBe(0)
+      const got = await run('dd', [
+        `if=${device.path}`,
+        'of=/dev/null',
+        'bs=4096',
+        'count=1',
+        'iflag=direct,skip_bytes',
+        `skip=${zone * ZONE}`,
+      ])
+      expect(got.stderr).toMatch(/Input\/output error/)
+    }
+    await mustWrite(device, 5 * ZONE, BLOCK)
+    await compareReports(device)
+    const said = await text('explain', id, '--count', '64')
+    expect(said).toMatch(/Zone Is Offline/i)
+  })
+
+  it('a conventional zone stays what it is', async () => {
+    const refused = await zslab('zone', 'read-only', id, '0')
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toMatch(/zone 0 .* is conventional and cannot go read-only/)
+    await client.request('zone.report', { id: device.id })
+    expect((await conditions(device))[0]).toBe('conventional')
+  })
+})
