@@ -168,6 +168,15 @@ async function recover(io: Io, id: number, options: CommonOptions): Promise<void
   printResult(io, options.json === true, device, text)
 }
 
+async function powerCut(io: Io, id: number, options: CommonOptions): Promise<void> {
+  const result = await ask(io, 'device.power-cut', { id })
+  printResult(io, options.json === true, result, () =>
+    result.state === 'live'
+      ? `/dev/ublkb${id} is back\n`
+      : `power is off: /dev/ublkb${id} is ${result.user}, and comes back when that lets go of it\n`,
+  )
+}
+
 /** The flags of `create` need the option table, which is loaded with the client. */
 export async function registerDevice(command: Command, io: Io): Promise<void> {
   const client = await io.client()
@@ -200,6 +209,12 @@ export async function registerDevice(command: Command, io: Io): Promise<void> {
     .description('delete a device and all that is on it; a drive in an image stays there')
     .action((dev, options) => remove(io, parseDevice(dev), options))
   finishVerb(deletion, ['zslab device delete 0', 'zslab device delete /dev/ublkb0 --force'])
+  const cut = command
+    .command('power-cut')
+    .argument('<DEV>', 'number or path')
+    .description('take the power away and give it back: what was not flushed is gone')
+    .action((dev, options) => powerCut(io, parseDevice(dev), options))
+  finishVerb(cut, ['zslab device power-cut 0', 'zslab device power-cut 0 & umount /mnt'])
   const recovery = command
     .command('recover')
     .argument('<DEV>', 'number or path')

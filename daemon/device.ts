@@ -7,7 +7,7 @@
  * - DEL_DEV waits for whoever still holds the char device, so workers end first and the descriptor is closed.
  * Whatever fails on the way, what was done before it is undone.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   closeFd,
@@ -237,6 +237,24 @@ export class Device {
     if (result < 0) writeRecord({ ...this.record, pid: 0, startTicks: 0 })
     else removeStateDirectory(this.id)
     return result
+  }
+
+  /**
+   * Stop the disk, and forget what the image does not have. `gone` resolves when nobody has the old disk any more, and a new
+   * one can be made.
+   */
+  async cutPower(): Promise<{ gone: Promise<void> }> {
+    const { image } = this.record.options
+    if (image == null) {
+      const message = `/dev/ublkb${this.id} lives in memory, which power takes as a whole: make the device with --image`
+      throw new DaemonError('DAEMON_ERR_OPTION', message)
+    }
+    const { control } = this.#host
+    await control.stop(this.id)
+    await this.#abandon()
+    // A daemon that dies now finds nothing to save.
+    rmSync(join(devicePath(this.id), 'table'))
+    return { gone: control.delete(this.id) }
   }
 
   /**

@@ -15,7 +15,7 @@ export interface DeviceInfo {
   path: string
   pid: number
   /** live: served; orphan: its daemon died and it waits for `recover`; dead: to be deleted. */
-  state: 'live' | 'orphan' | 'dead'
+  state: 'live' | 'orphan' | 'dead' | 'off'
   zones: number
   conventional: number
   zoneSize: number
@@ -163,6 +163,11 @@ export interface Verbs {
     result: { id: number; deleted: true; image: string | null }
   }
   'device.recover': { params: { id: number }; result: DeviceInfo }
+  'device.power-cut': {
+    params: { id: number }
+    /** `off`: until `user` lets go of it. */
+    result: { id: number; state: 'live' | 'off'; user: string | null }
+  }
   'zone.report': {
     params: { id: number; first?: number; count?: number; condition?: ZoneCondition }
     result: ZoneReport

@@ -4,10 +4,8 @@
  * Operations on one device run one after the other; different devices do not wait for each other.
  */
 import { randomInt } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { release } from 'node:os'
-import { refusedKernel, UBLK_F_USER_COPY, UBLK_F_ZONED, UblkControl } from '../ublk-native/index.js'
-import { errnoName, Geometry, ZoneModelError } from '../zone-model/index.js'
+import { UblkControl } from '../ublk-native/index.js'
+import { Geometry } from '../zone-model/index.js'
 import { Device, type DeviceHost, geometryOptions } from './device.js'
 import { deviceUser } from './device-users.js'
 import {
@@ -17,16 +15,16 @@ import {
   unreadableDeviceInfo,
   zoneReport,
 } from './device-view.js'
-import { DriveImage } from './drive-image.js'
+import type { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
+import { explainError } from './explain-error.js'
 import type { FaultInfo, FaultOrder } from './fault-orders.js'
 import { giveUpZones } from './give-up-zones.js'
-import { type DriveDescription, resolveImageOptions } from './image-options.js'
+import { checkSaved, describeDrive, findImage, saveImage } from './image-keeping.js'
+import { resolveImageOptions } from './image-options.js'
+import { checkKernel } from './kernel-check.js'
 import type { Logger } from './log.js'
-import { mediaOptions } from './media-options.js'
-import { loadModule } from './module.js'
-import { type DeviceOptions, resolveOptions } from './options.js'
-import { devicePath } from './paths.js'
+import { resolveOptions } from './options.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
 import { SpaceWatch } from './space-watch.js'
 import {
@@ -37,13 +35,13 @@ import {
   removeStateDirectory,
 } from './state-directory.js'
 
-const CONTROL_PATH = '/dev/ublk-control'
-
 export class Registry {
   readonly #devices = new Map<number, Device>()
   readonly #log: Logger
   readonly #host: DeviceHost
   readonly #space: SpaceWatch
+  /** Devices whose power was cut, and that somebody still uses. */
+  readonly #off = new Set<number>()
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(log: Logger, host: Omit<DeviceHost, 'control'>) {
@@ -73,26 +71,6 @@ export class Registry {
     return next
   }
 
-  /** Throws a DaemonError that says what is missing, before anything is made. */
-  async #checkKernel(options: DeviceOptions): Promise<void> {
-    const reason = refusedKernel(release())
-    if (reason !== null && !options.unsafeKernel) {
-      const message = `${reason} Boot another kernel, use \`zslab vm\`, or insist with --unsafe-kernel.`
-      throw new DaemonError('DAEMON_ERR_KERNEL', message)
-    }
-    if (!existsSync(CONTROL_PATH)) await loadModule('ublk_drv')
-    if (!existsSync(CONTROL_PATH)) {
-      const message = `${CONTROL_PATH} is missing: this kernel has no ublk, or not its module. \`zslab doctor\` says more`
-      throw new DaemonError('DAEMON_ERR_NO_UBLK', message)
-    }
-    const features = await this.#host.control.features()
-    if ((features & UBLK_F_ZONED) === 0 || (features & UBLK_F_USER_COPY) === 0) {
-      const message =
-        'ublk of this kernel has no zoned devices: use Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED'
-      throw new DaemonError('DAEMON_ERR_KERNEL', message)
-    }
-  }
-
   create(given: Record<string, unknown>): Promise<DeviceInfo> {
     return this.#inTurn(async () => {
       let image: DriveImage | null = null
@@ -102,7 +80,7 @@ export class Registry {
           image === null ? resolveOptions(given) : resolveImageOptions(given, describeDrive(image))
         // Before the kernel is asked: what it refuses late, it refuses badly (see device.ts).
         const geometry = Geometry.create(geometryOptions(options))
-        await this.#checkKernel(options)
+        await checkKernel(this.#host.control, options)
         const device = await Device.create(options, this.#host, image)
         this.#add(device)
         const zones = geometry.zoneCount
@@ -114,7 +92,7 @@ export class Registry {
       } catch (error) {
         this.#log.warn({ err: error }, 'device not created')
         await image?.end(true)
-        throw explain(error, Number(given['id']))
+        throw explainError(error, Number(given['id']))
       }
     })
   }
@@ -136,6 +114,7 @@ export class Registry {
     if (record === null) return null
     const geometry = this.#geometryOf(record)
     if (geometry === null) return unreadableDeviceInfo(record)
+    if (this.#off.has(id)) return deviceInfo(record, geometry, 'off')
     if (isServed(record)) return deviceInfo(record, geometry, 'live')
     const known = (await this.#host.control.info(id).catch(() => null)) !== null
     return deviceInfo(record, geometry, known && record.options.recovery ? 'orphan' : 'dead')
@@ -191,19 +170,40 @@ export class Registry {
       await control.stop(id).catch(() => {})
       await control.delete(id)
     }
-    this.#saveImage(record)
+    if (saveImage(record))
+      this.#log.info({ device: id, image: record.options.image }, 'orphan saved')
     removeStateDirectory(id)
   }
 
-  /** What only the working state of a dead daemon's device has, a drive in an image does not lose. */
-  #saveImage(record: DeviceRecord): void {
+  /**
+   * The drive loses its power and gets it back: what was not flushed is gone, nothing is open. The block device goes and comes
+   * back, so that the kernel knows nothing of before. While a file system holds the old one it stays off: then this resolves
+   * with who holds it, and it comes back when that lets go.
+   */
+  async powerCut(id: number): Promise<Verbs['device.power-cut']['result']> {
+    const user = deviceUser(id)
+    const device = this.#own(id)
+    const { gone } = await this.#inTurn(async () => {
+      const cut = await device.cutPower()
+      this.#devices.delete(id)
+      this.#space.remove(id)
+      this.#off.add(id)
+      this.#log.info({ device: id, user }, 'power cut')
+      return cut
+    })
+    const back = gone.then(() => this.#inTurn(() => this.#powerOn(device)))
+    if (user === null) await back
+    else back.catch(error => this.#log.error({ device: id, err: error }, 'no power any more'))
+    return { id, state: user === null ? 'live' : 'off', user }
+  }
+
+  async #powerOn({ record }: Device): Promise<void> {
     const { id, options } = record
-    // A record that was cut short has no options.
-    if (options?.image == null) return
-    const directory = devicePath(id)
-    const media = mediaOptions(directory, options, Geometry.create(geometryOptions(options)))
-    checkSaved(record, DriveImage.save(directory, { media }, options.image))
-    this.#log.info({ device: id, image: options.image }, 'orphan saved in its image')
+    this.#off.delete(id)
+    removeStateDirectory(id)
+    const image = findImage({ image: options.image })
+    this.#add(await Device.create({ ...options, id }, this.#host, image))
+    this.#log.info({ device: id }, 'power is back')
   }
 
   recover(id: number): Promise<DeviceInfo> {
@@ -313,73 +313,4 @@ export class Registry {
     const message = `there is no device ${id}: \`zslab device list\` shows those that are`
     throw new DaemonError('DAEMON_ERR_NO_DEVICE', message)
   }
-}
-
-/** The image that is in the folder of --image, locked; null when none is asked for, or is to be made. */
-function findImage(given: Readonly<Record<string, unknown>>): DriveImage | null {
-  const { image } = given
-  // A value that is no path is the option table's to refuse.
-  return typeof image === 'string' && image.startsWith('/') ? DriveImage.find(image) : null
-}
-
-function describeDrive({ description }: DriveImage): DriveDescription {
-  const { queueCount, depth, device } = description
-  return { options: device as DeviceOptions, queueCount, depth }
-}
-
-function checkSaved({ id, options }: DeviceRecord, result: number): void {
-  if (result >= 0) return
-  const message = `the last flush of device ${id} failed (${errnoName(-result)}): ${options.image} is as at the flush before; what is newer waits in ${devicePath(id)}: mend the disk, then \`zslab device delete ${id}\` once more`
-  throw new DaemonError('DAEMON_ERR_IMAGE', message)
-}
-
-/** The zone model's names of options → the flags that people type. */
-const FLAGS: Readonly<Record<string, string>> = {
-  zoneCount: '--zones',
-  zoneSizeBytes: '--zone-size',
-  zoneCapacityBytes: '--zone-capacity',
-  conventionalCount: '--conventional',
-  maxOpen: '--max-open',
-  maxActive: '--max-active',
-  maxAppendBytes: '--max-append',
-  blockSizeBytes: '--block-size',
-}
-
-function withFlags(message: string): string {
-  return message.replace(/\b[a-z]+[A-Z]\w*/g, name => FLAGS[name] ?? name)
-}
-
-const RESOURCES = ['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE', 'EAGAIN']
-
-/** What went wrong while a device was made → the error that the user sees. */
-function explain(error: unknown, id: number): unknown {
-  if (error instanceof DaemonError) return error
-  if (error instanceof ZoneModelError) {
-    return new DaemonError('DAEMON_ERR_OPTION', withFlags(error.message), { cause: error })
-  }
-  const { code, message } = error as { code?: string; message: string }
-  const cause = { cause: error }
-  if (code !== undefined && RESOURCES.includes(code)) {
-    return new DaemonError('DAEMON_ERR_RESOURCES', `out of resources: ${message}`, cause)
-  }
-  // By name: that of a worker comes as a copy, without its class.
-  if ((error as Error).name === 'ImageError') {
-    return new DaemonError('DAEMON_ERR_IMAGE', `${code}: ${message}`, cause)
-  }
-  if ((error as Error).name !== 'UblkError') return error
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new DaemonError(
-      'DAEMON_ERR_PERMISSION',
-      `${message}: run with sudo, or use \`zslab vm\``,
-      cause,
-    )
-  }
-  if (code === 'EEXIST') {
-    return new DaemonError(
-      'DAEMON_ERR_DEVICE_EXISTS',
-      `device ${id} is there already: choose another --id`,
-      cause,
-    )
-  }
-  return new DaemonError('DAEMON_ERR_KERNEL_CALL', message, cause)
 }
