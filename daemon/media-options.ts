@@ -31,6 +31,7 @@ export function mediaOptions(
   const zoneBytes = geometry.zoneSizeSectors * 512
   return {
     directory,
+    ...(options.image == null ? {} : { dataDirectory: options.image }),
     bytes: geometry.totalBytes,
     regionBytes: zoneBytes,
     inPlaceBytes: geometry.conventionalCount * zoneBytes,

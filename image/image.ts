@@ -17,34 +17,69 @@
  * process at a time uses an image.
  */
 import type { NativeMedia } from '../ublk-native/index.js'
+import { BLK_ZONE_COND_EMPTY, conditionOf, type PowerLoss } from '../zone-model/index.js'
+import { createImage } from './create.js'
 import type { ImageDescription } from './description.js'
-import { type ImageFiles, NODE_FILES } from './files.js'
+import { ImageError } from './errors.js'
+import { type ImageFile, type ImageFiles, NODE_FILES } from './files.js'
+import { dropLock, takeLock } from './lock.js'
+import { durableTable, restoreState, tableIn } from './restore.js'
+import { ImageStore, ioError, openImageFile, readSuperblock } from './store.js'
+import { damaged } from './superblock.js'
+import { WorkingState } from './working-state.js'
 
 export interface OpenOptions {
   /** Another thread of this process has the image open, and with it the lock. */
   readonly isLocked?: boolean
   /** For tests. */
   readonly files?: ImageFiles
+  /** For tests: a journal that is longer is merged into the map. */
+  readonly journalBytesMax?: number
+}
+
+/** What a file threw, as -errno. Anything else is a bug, and goes on. */
+function asErrno(error: unknown): number {
+  const { errno } = error as { errno?: number }
+  if (typeof errno === 'number' && errno < 0) return errno
+  throw error
 }
 
 export class Image {
+  readonly description: ImageDescription
+  readonly #store: ImageStore
+  readonly #data: ImageFile
+  readonly #files: ImageFiles
+  readonly #hasLock: boolean
+  #state: WorkingState | null = null
+  #media: NativeMedia | null = null
+  /** What the sync of `data` has failed with. */
+  #lost = 0
+  #isOpen = true
+
   private constructor(
     readonly directory: string,
-    readonly description: ImageDescription,
-    private readonly files: ImageFiles,
-  ) {}
+    options: OpenOptions,
+  ) {
+    this.#files = options.files ?? NODE_FILES
+    this.#hasLock = options.isLocked !== true
+    this.#store = new ImageStore(this.#files, directory, options.journalBytesMax)
+    this.description = this.#store.superblock.description
+    this.#data = openImageFile(this.#files, directory, 'data')
+    this.#checkData()
+  }
 
   /**
    * Make an image: all zones empty. The directory is made, or is empty. Durable when it returns.
    *
-   * @throws ImageError `IMAGE_ERR_EXISTS`, `IMAGE_ERR_IO`; ZoneModelError for a geometry that is none
+   * @throws ImageError `IMAGE_ERR_EXISTS`, `IMAGE_ERR_OPTION` (the description does not fit into 4 KiB, or the table is too
+   *   small), `IMAGE_ERR_IO`; ZoneModelError for a geometry that is none
    */
   static create(
     directory: string,
     description: ImageDescription,
     files: ImageFiles = NODE_FILES,
   ): void {
-    throw new Error(`not built yet: ${directory} ${description.depth} ${files}`)
+    createImage(directory, description, files)
   }
 
   /**
@@ -54,27 +89,56 @@ export class Image {
    *   `IMAGE_ERR_READ_ONLY`, `IMAGE_ERR_IO`
    */
   static open(directory: string, options: OpenOptions = {}): Image {
-    return new Image(directory, {} as ImageDescription, options.files ?? NODE_FILES)
+    const { isSnapshot } = readSuperblock(options.files ?? NODE_FILES, directory)
+    if (isSnapshot) {
+      const message = `${directory} is a snapshot, which stays as it is: zslab image clone ${directory} TARGET, and use that`
+      throw new ImageError('IMAGE_ERR_READ_ONLY', message)
+    }
+    const hasLock = options.isLocked !== true
+    if (hasLock) takeLock(directory)
+    try {
+      return new Image(directory, options)
+    } catch (error) {
+      if (hasLock) dropLock(directory)
+      throw error
+    }
+  }
+
+  #checkData(): void {
+    const { dataBytes } = this.#store.layout
+    const last = new Uint8Array(1)
+    if (this.#data.read(dataBytes - 1, last) === 1 && this.#data.read(dataBytes, last) === 0) return
+    damaged(this.#data.path, dataBytes, 'it has been cut or grown: it should end here')
   }
 
   /**
    * Make the files `table`, `pages`, `dirty` and `flushing` in `stateDirectory` (which is there) as the drive is after a power
    * cut: what was durable, with the rules of ZNS for power loss applied. Nobody may have them open. Counters are kept.
    *
+   * @returns what the power cut did to the zones
    * @throws ImageError `IMAGE_ERR_DAMAGED`, `IMAGE_ERR_IO`
    */
-  restore(stateDirectory: string): void {
-    this.files.between(stateDirectory)
+  restore(stateDirectory: string): PowerLoss {
+    try {
+      return restoreState(this.#store, this.#data, stateDirectory)
+    } catch (error) {
+      throw error instanceof Error && 'syscall' in error ? ioError(stateDirectory, error) : error
+    }
   }
 
   /**
    * Use the working state in `stateDirectory`: after restore(), or as a killed process left it. Before the first commit().
    * `media` is this thread's own media of the same files; its owner closes it, after close().
    *
-   * @throws ImageError `IMAGE_ERR_OPTION` when the files are of another size, `IMAGE_ERR_DAMAGED`, `IMAGE_ERR_IO`
+   * @throws ImageError `IMAGE_ERR_DAMAGED`; UblkError EINVAL when the files are of another size, ENOENT
    */
   attach(stateDirectory: string, media: NativeMedia): void {
-    this.files.between(`${stateDirectory} ${media.bytes}`)
+    this.#store.journal.refuseDamage()
+    const committed = durableTable(this.#store)
+    const { layout } = this.#store
+    const between = (step: string): void => this.#files.between(step)
+    this.#state = new WorkingState(layout, stateDirectory, committed, between)
+    this.#media = media
   }
 
   /**
@@ -86,18 +150,74 @@ export class Image {
    *   the sync of `data` stays: what the kernel could not write it has forgotten, so no later commit() can succeed.
    */
   commit(): number {
-    this.files.between('commit')
+    return this.#commit(false)
+  }
+
+  #commit(isQuiet: boolean): number {
+    const state = this.#state
+    if (state === null) throw new Error('attach() comes before commit()')
+    if (this.#lost !== 0) return this.#lost
+    const blocks = state.copy(isQuiet)
+    this.#files.between('copied')
+    try {
+      this.#data.sync()
+    } catch (error) {
+      state.giveBack()
+      this.#lost = asErrno(error)
+      return this.#lost
+    }
+    try {
+      this.#store.append(blocks)
+    } catch (error) {
+      state.giveBack()
+      return asErrno(error)
+    }
+    state.settle()
+    this.#checkpointIfLong()
     return 0
   }
 
-  /** After a commit() that gave 0: give back memory of reset zones, more than `spareBytes` of the media. */
-  afterCommit(): void {}
+  /** What was committed is durable with or without it: a checkpoint that fails is tried again by the next commit. */
+  #checkpointIfLong(): void {
+    if (!this.#store.isJournalLong) return
+    try {
+      this.#store.checkpoint()
+    } catch (error) {
+      asErrno(error)
+    }
+  }
+
+  /**
+   * After a commit() that gave 0: give back memory of reset zones, but for `spareBytes` in all (what is kept is not there for
+   * other zones, even when the disk is full). Only of zones that the commit has made empty for good; until then the old bytes
+   * had to stay.
+   */
+  afterCommit(spareBytes = 0): void {
+    const { layout } = this.#store
+    const state = this.#state!
+    const table = tableIn(state.committedTable, layout)
+    let kept = 0
+    for (let zone = layout.geometry.conventionalCount; zone < table.zoneCount; zone++) {
+      const spare = state.spareBytes(zone)
+      if (spare === 0 || conditionOf(table.load(zone)) !== BLK_ZONE_COND_EMPTY) continue
+      if (kept + spare <= spareBytes) kept += spare
+      else this.#media!.trim(zone * layout.geometry.zoneSizeBytes, layout.geometry.zoneSizeBytes)
+    }
+  }
 
   /**
    * Let go of everything, and of the lock. `clean`: commit first; all workers have ended, and all that they were given was
    * acknowledged. Gives what commit() gave. Idempotent.
    */
   close(options: { clean: boolean }): number {
-    return options.clean ? this.commit() : 0
+    if (!this.#isOpen) return 0
+    const result = options.clean && this.#state !== null ? this.#commit(true) : 0
+    this.#isOpen = false
+    this.#state?.close()
+    this.#state = null
+    this.#store.close()
+    this.#data.close()
+    if (this.#hasLock) dropLock(this.directory)
+    return result
   }
 }

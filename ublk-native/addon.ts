@@ -23,6 +23,7 @@ export interface NativeMediaHandle {
   discard(offsetBytes: number, lengthBytes: number): number
   recycle(offsetBytes: number, lengthBytes: number): number
   flush(): number
+  trim(offsetBytes: number, lengthBytes: number): number
   stats(words: Float64Array): { usedBytes: number; spareBytes: number }
   close(): void
 }
@@ -74,6 +75,7 @@ export interface Addon {
   ): Promise<NativeOutcome>
   openMedia(
     directory: string | null,
+    dataDirectory: string | null,
     sameFill: boolean,
     create: boolean,
     bytes: number,
@@ -100,6 +102,7 @@ export interface Addon {
   unmapShared(buffer: ArrayBuffer): number
   createMemfd(name: string): number
   kick(fd: number, forever: boolean): number
+  seekFile(fd: number, offset: number, isHole: boolean): number
   setIoFlusher(): number
   scheduleAsBatch(isBatch: boolean): number
   gettid(): number

@@ -28,6 +28,7 @@ export * from './layout.js'
 export {
   benchMedia,
   benchPages,
+  CODECS,
   type Compression,
   type MediaOptions,
   type MediaStats,
@@ -44,5 +45,6 @@ export {
   hardenThread,
   mapShared,
   scheduleAsBatch,
+  seekFile,
   unmapShared,
 } from './shared-memory.js'

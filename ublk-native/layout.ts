@@ -31,6 +31,15 @@ export const CODEC_ZSTD = 2
 export const COMPRESSED_BYTES_MAX = 3072
 export const PAGE_BYTES = 4096
 
+/** The head of the `pages` file, and the region entries that follow it. */
+export const PAGES_MAGIC = 'ZSLABMAP'
+export const PAGES_VERSION = 2
+export const PAGES_HEADER_BYTES = 64
+export const PAGES_OWNER = 40
+export const REGION_BYTES = 64
+export const REGION_READY = 8
+export const REGION_SPARE = 16
+
 export const UBLK_F_SUPPORT_ZERO_COPY = 1 << 0
 export const UBLK_F_URING_CMD_COMP_IN_TASK = 1 << 1
 export const UBLK_F_NEED_GET_DATA = 1 << 2
@@ -122,6 +131,12 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   CODEC_ZSTD,
   COMPRESSED_BYTES_MAX,
   PAGE_BYTES,
+  PAGES_VERSION,
+  PAGES_HEADER_BYTES,
+  PAGES_OWNER,
+  REGION_BYTES,
+  REGION_READY,
+  REGION_SPARE,
   UBLK_MAX_QUEUE_DEPTH,
   DEV_INFO_BYTES,
   DEV_INFO_NR_HW_QUEUES,

@@ -44,8 +44,13 @@ export interface NativeMedia {
   discard(offsetBytes: number, lengthBytes: number): number
   /** As discard. Whole regions begin anew: their memory is given back, but for up to `spareBytes` in all. */
   recycle(offsetBytes: number, lengthBytes: number): number
-  /** Make what was stored durable, where the files are on a disk. Returns 0 or -errno. */
+  /** Of an image: what was stored in `data` is durable then. Returns 0 or -errno. */
   flush(): number
+  /**
+   * Give back the memory that recycle() has kept for the empty regions of a range. Of an image nothing else does: the old bytes
+   * must stay until it is durable that the region is empty. Returns 0 or -errno.
+   */
+  trim(offsetBytes: number, lengthBytes: number): number
   stats(): MediaStats
   /** Idempotent. Memory stays mapped while a queue uses it; every later call returns -EBADF. */
   close(): void
@@ -53,7 +58,8 @@ export interface NativeMedia {
 
 export type Compression = 'none' | 'lz4' | 'zstd'
 
-const CODECS: Readonly<Record<Compression, number>> = {
+/** What a compression is called in the head of `pages`. */
+export const CODECS: Readonly<Record<Compression, number>> = {
   none: CODEC_NONE,
   lz4: CODEC_LZ4,
   zstd: CODEC_ZSTD,
@@ -62,6 +68,12 @@ const CODECS: Readonly<Record<Compression, number>> = {
 export interface MediaOptions {
   /** Where `pages` and `data` are; null: anonymous memory that goes with the last user. */
   directory: string | null
+  /**
+   * An image: `data` is in this directory, on a disk, and what is in it must be there after a power cut together with what a
+   * copy of `pages` says (folder image). Then changes of `pages` are noted in the file `dirty` beside it, memory of emptied
+   * regions is kept until trim(), and a discard of a part of a compressed or same-fill page does nothing.
+   */
+  dataDirectory?: string
   bytes: number
   /** A power of two: a region is written in order and emptied whole. 0 (default): everything is written in place. */
   regionBytes?: number
@@ -120,11 +132,12 @@ function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats
  * ENOSPC, EACCES.
  */
 export function openMedia(options: MediaOptions): NativeMedia {
-  const { directory, bytes, sameFill, create } = options
+  const { directory, dataDirectory = null, bytes, sameFill, create } = options
   const { regionBytes = 0, inPlaceBytes = 0, spareBytes = 0, limitBytes = 0 } = options
   const { compression = 'none', compressionLevel = 1 } = options
   const opened = addon().openMedia(
     directory,
+    dataDirectory,
     sameFill,
     create,
     bytes,

@@ -43,6 +43,14 @@ export function gettid(): number {
   return addon().gettid()
 }
 
+/**
+ * Where the next byte of a sparse file is, at or after an offset; or the next hole (the end of the file is one). Returns -errno:
+ * ENXIO when there is none.
+ */
+export function seekFile(fd: number, offset: number, isHole: boolean): number {
+  return addon().seekFile(fd, offset, isHole)
+}
+
 /** A descriptor of an anonymous file in memory. The caller closes it. */
 export function createMemfd(name: string): number {
   return check('memfd_create', addon().createMemfd(name))

@@ -20,7 +20,7 @@ export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', '
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
-const CXX_LINES_MAX = 3310
+const CXX_LINES_MAX = 3390
 
 export function folderOf(path: string): string {
   return path.split('/')[0]!
@@ -106,6 +106,10 @@ export const reminders: Rule = sources =>
 const ATOMICS_FILES = [
   'zone-model/zone-table.ts',
   'zone-model/in-flight-log.ts',
+  'zone-model/table-copy.ts',
+  'image/dirty.ts',
+  // It waits for a moment with one.
+  'image/working-state.ts',
   // Of the queue's stop flag, which main sets and the worker reads.
   'daemon/shared-state.ts',
   'daemon/flush-tickets.ts',

@@ -8,15 +8,8 @@
 #include "transfer.h"
 
 namespace ublk {
-namespace {
-
 // A part of a request that stays in the second-level cache between the copy in, the scan, and the copy on.
-constexpr size_t BOUNCE_BYTES = 256 * 1024;
-
-// The kernel could not touch the media's memory: it has run out.
-int32_t asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
-
-}  // namespace
+static constexpr size_t BOUNCE_BYTES = 256 * 1024;
 
 int Transfer::open(int charFd, std::shared_ptr<Media> media, size_t maxIoBytes) {
   charFd_ = charFd;

@@ -31,7 +31,7 @@ Napi::Value transfer(const Napi::CallbackInfo& info) {
   return toNumber(info, result < 0 ? result : static_cast<int64_t>(length));
 }
 
-// discard(offset, length) and recycle(offset, length): 0 | -errno
+// discard, recycle and trim(offset, length): 0 | -errno
 template <int (Media::*Drop)(uint64_t, uint64_t)>
 Napi::Value drop(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -78,18 +78,19 @@ Napi::Value closeMedia(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openMedia(directory | null, sameFill, create, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
+// openMedia(directory | null, dataDirectory | null, sameFill, create, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
 // regionBytes, inPlaceBytes, codec, level, spareBytes, limitBytes.
 Napi::Value openMedia(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
   MediaOptions options;
   if (!arguments.isNull(0)) options.directory = arguments.string(0);
-  options.sameFill = arguments.boolean(1);
-  options.create = arguments.boolean(2);
+  if (!arguments.isNull(1)) options.dataDirectory = arguments.string(1);
+  options.sameFill = arguments.boolean(2);
+  options.create = arguments.boolean(3);
   uint64_t numbers[7] = {};
   for (size_t i = 0; i < std::size(numbers); i++)
-    numbers[i] = static_cast<uint64_t>(arguments.integer(3 + i));
+    numbers[i] = static_cast<uint64_t>(arguments.integer(4 + i));
   if (!arguments.ok()) return env.Undefined();
   options.bytes = numbers[0];
   options.regionBytes = numbers[1];
@@ -114,6 +115,7 @@ Napi::Value openMedia(const Napi::CallbackInfo& info) {
   object.Set("discard", Napi::Function::New<drop<&Media::discard>>(env, "discard", binding));
   object.Set("recycle", Napi::Function::New<drop<&Media::recycle>>(env, "recycle", binding));
   object.Set("flush", Napi::Function::New<flush>(env, "flush", binding));
+  object.Set("trim", Napi::Function::New<drop<&Media::trim>>(env, "trim", binding));
   object.Set("stats", Napi::Function::New<stats>(env, "stats", binding));
   object.Set("close", Napi::Function::New<closeMedia>(env, "close", binding));
   return object;

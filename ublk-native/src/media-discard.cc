@@ -9,10 +9,13 @@ int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
   const uint64_t page = pageOf(offset);
   const uint8_t is = kind(page);
   if (is == PAGE_HOLE || (is == PAGE_FILL && word(page) == 0)) return 0;
+  // It would be a hole for a moment, and of an image just that may become durable. Nobody has a right to zeros.
+  if (durable_ && is != PAGE_RAW && !isInPlace(offset)) return 0;
   return storePart(offset, ZERO_PAGE, length, tally);
 }
 
-// The memory of what was taken last in an ordered region can be taken again: that of a write that failed, say.
+// The memory of what was taken last in an ordered region can be taken again: that of a write that failed, say. Not of an
+// image: what is durable may still be there.
 int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
   const bool inPlace = isInPlace(first << PAGE_SHIFT);
   // The memory first: killed between the two, the pages are raw zeros, which is right as well.
@@ -29,7 +32,7 @@ int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
     const uint8_t was = kind(page);
     if (was == PAGE_HOLE) continue;
     setKind(page, PAGE_HOLE, tally);
-    if (!inPlace && was != PAGE_FILL)
+    if (!inPlace && was != PAGE_FILL && !durable_)
       giveBack(regionOf(page << PAGE_SHIFT), word(page) & POSITION_MASK, 0, lengthOf(word(page)));
   }
   return 0;

@@ -1,7 +1,6 @@
 // Opening a media: its two files, their header, and counting again after a process that was killed.
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +15,6 @@ namespace {
 
 constexpr uint64_t BYTES_MAX = uint64_t{1} << 52;
 constexpr uint64_t SLACK_BYTES_MIN = 64 * 1024;
-constexpr long TMPFS_MAGIC_NUMBER = 0x01021994;
 static_assert(std::endian::native == std::endian::little, "the files are little-endian");
 
 }  // namespace
@@ -26,7 +24,7 @@ int allocate(int fd, uint64_t offset, uint64_t length, int mode) {
   do {
     result = fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length));
   } while (result != 0 && errno == EINTR);
-  return result == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+  return result == 0 ? 0 : -errno;
 }
 
 Media::~Media() {
@@ -79,24 +77,34 @@ int Media::open(const MediaOptions& options, std::unique_ptr<Media>& media, std:
 }
 
 int Media::openFiles(std::string& problem) {
-  const auto openOne = [&](const char* name) {
-    if (options_.directory.empty()) return memfd_create(name, MFD_CLOEXEC);
+  durable_ = !options_.dataDirectory.empty();
+  const auto openOne = [&](const char* name, const std::string& directory) {
+    if (directory.empty()) return memfd_create(name, MFD_CLOEXEC);
     const int flags = O_RDWR | O_CLOEXEC | (options_.create ? O_CREAT | O_TRUNC : 0);
-    return ::open((options_.directory + "/" + name).c_str(), flags, 0600);
+    return ::open((directory + "/" + name).c_str(), flags, 0600);
   };
-  dataFd_ = openOne("data");
+  dataFd_ = openOne("data", durable_ ? options_.dataDirectory : options_.directory);
   if (dataFd_ < 0) {
     problem = "data";
     return -errno;
   }
-  pagesFd_ = openOne("pages");
+  pagesFd_ = openOne("pages", options_.directory);
   if (pagesFd_ < 0) {
     problem = "pages";
     return -errno;
   }
-  struct statfs where;
-  durable_ = fstatfs(dataFd_, &where) != 0 || where.f_type != TMPFS_MAGIC_NUMBER;
-  return 0;
+  if (!durable_) return 0;
+  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
+  const uint64_t parts = (mapBytes + PAGE_MASK) / PAGE_BYTES;
+  problem = "dirty";
+  const uint64_t dirtyBytes = (parts + 31) / 32 * sizeof(uint32_t);
+  const char* call;
+  const int fd = openShared(options_.directory + "/dirty", static_cast<int64_t>(dirtyBytes),
+                            options_.create, &call);
+  if (fd < 0) return fd;
+  const int bad = dirty_.map(fd, dirtyBytes, PROT_READ | PROT_WRITE, MAP_SHARED);
+  ::close(fd);
+  return bad;
 }
 
 // That the files are those of this media, before anything of them is mapped.
@@ -133,6 +141,8 @@ int Media::map(std::string& problem) {
   if (const int bad = map_.map(pagesFd_, mapBytes, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
   if (const int bad = data_.map(dataFd_, dataBytes_, both, MAP_SHARED | MAP_NORESERVE); bad)
     return bad;
+  // What is on a disk need not be in memory.
+  if (durable_) munlock(data_.bytes, data_.length);
   header_ = reinterpret_cast<PagesHeader*>(map_.bytes);
   regions_ = reinterpret_cast<Region*>(map_.bytes + sizeof(PagesHeader));
   kinds_ = map_.bytes + kindsAt_;
@@ -184,6 +194,9 @@ int Media::recount() {
     // It was giving memory back.
     if (region.cursor == UINT64_MAX) region.cursor = region.ready = region.spare = 0;
     region.rawPages = region.fillPages = region.compressedPages = region.compressedBytes = 0;
+    // After a power cut there is memory that nobody knows of.
+    if (durable_ && !isInPlace(index << regionShift_))
+      punch(dataFd_, baseOf(index) + region.ready, stride_ - region.ready);
     used += static_cast<int64_t>(region.ready);
     spare += static_cast<int64_t>(region.spare);
   }

@@ -18,9 +18,6 @@ namespace {
 // and in this process's memory: a lock in the files would stay taken after SIGKILL.
 std::mutex partLocks[64];
 
-// Memory that ran out while the kernel copied into a mapping is EFAULT.
-int asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
-
 template <typename Call, typename Byte>
 int moveAll(Call call, int fd, Byte* bytes, size_t length, uint64_t position) {
   while (length > 0) {
@@ -47,7 +44,8 @@ int writeAll(int fd, const uint8_t* source, size_t length, uint64_t position) {
 // A file system without holes keeps the memory; the kinds say what the pages hold.
 int punch(int fd, uint64_t offset, uint64_t length) {
   if (length == 0) return 0;
-  return allocate(fd, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+  const int result = allocate(fd, offset, length, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+  return result == -EOPNOTSUPP ? 0 : result;
 }
 
 Media::Tally::~Tally() {
@@ -90,9 +88,32 @@ int Media::prepareWords(uint64_t page) {
   return full;
 }
 
+// On a disk a store through a mapping can fail (full, or broken), and that would be SIGBUS.
+int Media::put(uint64_t position, const uint8_t* bytes, size_t length) {
+  if (durable_) return asFull(writeAll(dataFd_, bytes, length, position));
+  std::memcpy(data_.bytes + position, bytes, length);
+  return 0;
+}
+
+// A part of the page map has changed. Who takes the bit away reads the part then: the change has to be seen before it is set.
+void Media::mark(const void* at) {
+  if (!durable_) return;
+  const auto part = static_cast<uint64_t>(static_cast<const uint8_t*>(at) - map_.bytes) / PAGE_BYTES;
+  uint32_t* const word = reinterpret_cast<uint32_t*>(dirty_.bytes) + part / 32;
+  const uint32_t bit = uint32_t{1} << part % 32;
+  if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bit) == 0)
+    __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+}
+
+void Media::setWord(uint64_t page, uint64_t word) {
+  __atomic_store_n(&words_[page], word, durable_ ? __ATOMIC_SEQ_CST : __ATOMIC_RELAXED);
+  mark(&words_[page]);
+}
+
 void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
-  const uint8_t old = __atomic_exchange_n(&kinds_[page], kind, __ATOMIC_ACQ_REL);
+  const uint8_t old = __atomic_exchange_n(&kinds_[page], kind, __ATOMIC_SEQ_CST);
   if (old == kind) return;
+  mark(&kinds_[page]);
   if (old != PAGE_HOLE) tally.count(old, word(page), -1);
   if (kind != PAGE_HOLE) tally.count(kind, word(page), 1);
 }
@@ -105,7 +126,7 @@ int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
   // A word is never changed under the kind that it belongs to, but from one fill to another.
   if (kind(page) == PAGE_COMPRESSED || (kind(page) == PAGE_RAW && !isInPlace(page << PAGE_SHIFT)))
     setKind(page, PAGE_HOLE, tally);
-  __atomic_store_n(&words_[page], fill, __ATOMIC_RELAXED);
+  setWord(page, fill);
   setKind(page, PAGE_FILL, tally);
   return 0;
 }
@@ -116,9 +137,9 @@ int Media::place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tall
   uint64_t position;
   const uint64_t index = regionOf(page << PAGE_SHIFT);
   if (const int full = reserve(index, length, &position); full != 0) return full;
-  std::memcpy(data_.bytes + position, bytes, length);
+  if (const int full = put(position, bytes, length); full != 0) return full;
   if (kind(page) != PAGE_HOLE) setKind(page, PAGE_HOLE, tally);
-  __atomic_store_n(&words_[page], position | uint64_t{length} << LENGTH_SHIFT, __ATOMIC_RELAXED);
+  setWord(page, position | uint64_t{length} << LENGTH_SHIFT);
   setKind(page, length == PAGE_BYTES ? PAGE_RAW : PAGE_COMPRESSED, tally);
   return 0;
 }
@@ -147,8 +168,7 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
   const uint8_t was = kind(page);
   if (was == PAGE_RAW) {
     if (inPlace) return asFull(writeAll(dataFd_, source, length, offset));
-    std::memcpy(data_.bytes + positionOf(page) + within, source, length);
-    return 0;
+    return put(positionOf(page) + within, source, length);
   }
   // Zeros in a hole are a hole, until the page has something else. (A fill would have to become raw under readers' eyes.)
   if (!inPlace && was == PAGE_HOLE && std::memcmp(source, ZERO_PAGE, length) == 0) return 0;
@@ -230,7 +250,8 @@ int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* fi
 }
 
 uint8_t* Media::claim(uint64_t offset, size_t length, bool expectFill) {
-  if (((offset | length) & PAGE_MASK) != 0 || offset + length > regionEnd(offset)) return nullptr;
+  if (durable_ || ((offset | length) & PAGE_MASK) != 0 || offset + length > regionEnd(offset))
+    return nullptr;
   const bool inPlace = isInPlace(offset);
   if (!inPlace && (expectFill || !codec_.isNone())) return nullptr;
   const uint64_t end = pageOf(offset + length);
@@ -263,8 +284,7 @@ int Media::land(uint64_t offset, size_t length, const uint8_t* bytes, bool* fill
     }
     // Fills before it took no memory: it moves up.
     if (used < at) std::memcpy(data_.bytes + position + used, bytes + at, PAGE_BYTES);
-    __atomic_store_n(&words_[page], (position + used) | uint64_t{PAGE_BYTES} << LENGTH_SHIFT,
-                     __ATOMIC_RELAXED);
+    setWord(page, (position + used) | uint64_t{PAGE_BYTES} << LENGTH_SHIFT);
     setKind(page, PAGE_RAW, tally);
     used += PAGE_BYTES;
   }
@@ -277,7 +297,9 @@ int Media::expand(uint64_t page, uint8_t* target) const {
   const uint64_t position = where & POSITION_MASK;
   const uint64_t length = lengthOf(where);
   if (length > COMPRESSED_BYTES_MAX || position + length > dataBytes_) return -EIO;
-  return codec_.decompress(data_.bytes + position, length, target) ? 0 : -EIO;
+  uint8_t copy[COMPRESSED_BYTES_MAX];
+  if (durable_ && readAll(dataFd_, copy, length, position) != 0) return -EIO;
+  return codec_.decompress(durable_ ? copy : data_.bytes + position, length, target) ? 0 : -EIO;
 }
 
 int Media::loadPart(uint64_t offset, uint8_t* target, size_t length) const {
@@ -285,7 +307,8 @@ int Media::loadPart(uint64_t offset, uint8_t* target, size_t length) const {
   const size_t within = offset & PAGE_MASK;
   const uint8_t is = kind(page);
   // A discard may take the memory of a page in place away just now: the kernel notices, a copy of ours would be SIGBUS.
-  if (is == PAGE_RAW && isInPlace(offset)) return readAll(dataFd_, target, length, offset);
+  if (is == PAGE_RAW && (durable_ || isInPlace(offset)))
+    return readAll(dataFd_, target, length, positionOf(page) + within);
   if (is == PAGE_RAW) {
     std::memcpy(target, raw(page) + within, length);
     return 0;
@@ -312,9 +335,7 @@ int Media::load(uint64_t offset, uint8_t* target, size_t length) {
 }
 
 int Media::flush() {
-  if (!durable_) return 0;
-  if (fdatasync(dataFd_) != 0 || fdatasync(pagesFd_) != 0) return -errno;
-  return 0;
+  return durable_ && fdatasync(dataFd_) != 0 ? -errno : 0;
 }
 
 Region Media::region(uint64_t index) const {

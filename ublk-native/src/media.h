@@ -1,4 +1,4 @@
-// Where the bytes of a device are: a page map and a sparse file in shared memory. See docs/BOUNDARY.md.
+// Where the bytes of a device are: a page map in shared memory and a sparse file, there or on a disk. See docs/BOUNDARY.md.
 //
 // The media has two parts. Bytes up to `inPlaceBytes` are overwritten in place: a page that has memory has it at its own
 // offset of `data`. The rest is regions that are written in order and emptied whole: what a page needs, compressed or not, is
@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,7 @@ inline uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
 
 struct MediaOptions {
   std::string directory;  // empty: anonymous memory
+  std::string dataDirectory;  // not empty: an image, whose `data` is there and has to outlive a power cut
   uint64_t bytes = 0;
   uint64_t regionBytes = 0;  // a power of two; 0: everything is in place
   uint64_t inPlaceBytes = 0;
@@ -82,6 +84,8 @@ class Media {
 
   uint64_t regionCount() const { return regionCount_; }
   Region region(uint64_t index) const;
+  // Give back what emptied regions have kept. Of an image only this does: until it is durable that they are empty, bytes stay.
+  int trim(uint64_t offset, uint64_t length);
   uint64_t usedBytes() const { return static_cast<uint64_t>(load64(&header_->usedBytes)); }
   uint64_t spareBytes() const { return static_cast<uint64_t>(load64(&header_->spareBytes)); }
 
@@ -106,9 +110,13 @@ class Media {
   bool hasRoom(uint64_t more);
   bool giveBackSpare();
   bool giveBackSpareLocked();
+  bool giveBackSpareOf(uint64_t index);
   int allocateMap(uint64_t at);
   // media.cc
   int prepareWords(uint64_t page);
+  int put(uint64_t position, const uint8_t* bytes, size_t length);
+  void setWord(uint64_t page, uint64_t word);
+  void mark(const void* at);
   int storeInPlace(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
   int storeOrdered(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
   int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
@@ -137,7 +145,7 @@ class Media {
   uint64_t positionOf(uint64_t page) const;
 
   MediaOptions options_;
-  bool durable_ = false;  // the files are on a disk, not in memory
+  bool durable_ = false;  // an image
   unsigned regionShift_ = 63;
   uint64_t regionCount_ = 1;
   uint64_t stride_ = 0;
@@ -148,6 +156,7 @@ class Media {
   int dataFd_ = -1;
   Mapping map_;
   Mapping data_;
+  Mapping dirty_;  // of an image: a bit for each PAGE_BYTES of the page map that have changed
   PagesHeader* header_ = nullptr;
   Region* regions_ = nullptr;
   uint8_t* kinds_ = nullptr;
@@ -183,10 +192,13 @@ inline constexpr unsigned LENGTH_SHIFT = 48;
 inline constexpr uint64_t POSITION_MASK = (uint64_t{1} << LENGTH_SHIFT) - 1;
 inline uint64_t lengthOf(uint64_t word) { return word >> LENGTH_SHIFT; }
 
-// Give a range of a file its memory, so that touching it cannot be SIGBUS; or, by `mode`, take it back (fallocate). Nothing
-// happens where the file system has no such thing. Returns 0 or -errno.
+// Give a range of a file its memory, so that touching it cannot be SIGBUS; or, by `mode`, take it back (fallocate). Returns 0
+// or -errno.
 int allocate(int fd, uint64_t offset, uint64_t length, int mode = 0);
 int punch(int fd, uint64_t offset, uint64_t length);
+
+// Memory that ran out while the kernel copied into a mapping is EFAULT.
+inline int asFull(int error) { return error == -EFAULT ? -ENOSPC : error; }
 
 // pread/pwrite until all is done. Returns 0 or -errno; -EIO when the other end gives out early.
 int readAll(int fd, uint8_t* target, size_t length, uint64_t position);

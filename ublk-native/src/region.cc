@@ -1,5 +1,4 @@
 // Memory for regions that are written in order: taken by a cursor, given back when the region is emptied.
-#include <fcntl.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -76,19 +75,15 @@ void Media::dropSpare(Region& region) {
 
 // A file system that cannot reserve gets zeros written: as safe, only slower.
 int Media::makeReady(uint64_t position, uint64_t length) {
-  int result;
-  do {
-    result = fallocate(dataFd_, 0, static_cast<off_t>(position), static_cast<off_t>(length));
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) {
+  const int full = allocate(dataFd_, position, length);
+  if (full == 0) {
     // So that the kernel, which copies into it, need not take a fault for each page. Advice: it may fail.
-    madvise(data_.bytes + position, length, POPULATE_WRITE);
+    if (!durable_) madvise(data_.bytes + position, length, POPULATE_WRITE);
     return 0;
   }
-  if (errno != EOPNOTSUPP) return -errno;
-  static const uint8_t zeros[PAGE_BYTES] = {};
+  if (full != -EOPNOTSUPP) return full;
   for (uint64_t at = 0; at < length; at += PAGE_BYTES)
-    if (const int full = writeAll(dataFd_, zeros, PAGE_BYTES, position + at); full != 0) return full;
+    if (const int bad = writeAll(dataFd_, ZERO_PAGE, PAGE_BYTES, position + at); bad != 0) return bad;
   return 0;
 }
 
@@ -130,19 +125,28 @@ bool Media::giveBackSpare() {
 }
 
 bool Media::giveBackSpareLocked() {
-  if (spareBytes() == 0) return false;
+  if (durable_ || spareBytes() == 0) return false;
   bool any = false;
-  for (uint64_t index = 0; index < regionCount_; index++) {
-    Region& region = regions_[index];
-    if (load64(&region.spare) == 0 || !trade(&region.cursor, 0, CURSOR_HELD)) continue;
-    dropSpare(region);
-    const uint64_t ready = region.ready;
-    __atomic_store_n(&region.ready, 0, __ATOMIC_RELEASE);
-    any |= punch(dataFd_, baseOf(index), ready) == 0;
-    __atomic_fetch_sub(&header_->usedBytes, static_cast<int64_t>(ready), __ATOMIC_RELAXED);
-    __atomic_store_n(&region.cursor, 0, __ATOMIC_RELEASE);
-  }
+  for (uint64_t index = 0; index < regionCount_; index++) any |= giveBackSpareOf(index);
   return any;
+}
+
+bool Media::giveBackSpareOf(uint64_t index) {
+  Region& region = regions_[index];
+  if (load64(&region.spare) == 0 || !trade(&region.cursor, 0, CURSOR_HELD)) return false;
+  dropSpare(region);
+  const uint64_t ready = region.ready;
+  __atomic_store_n(&region.ready, 0, __ATOMIC_RELEASE);
+  const bool given = punch(dataFd_, baseOf(index), ready) == 0;
+  __atomic_fetch_sub(&header_->usedBytes, static_cast<int64_t>(ready), __ATOMIC_RELAXED);
+  __atomic_store_n(&region.cursor, 0, __ATOMIC_RELEASE);
+  return given;
+}
+
+int Media::trim(uint64_t offset, uint64_t length) {
+  const std::lock_guard<std::mutex> turn(memoryLock);
+  for (uint64_t at = offset; at < offset + length; at = regionEnd(at)) giveBackSpareOf(regionOf(at));
+  return 0;
 }
 
 // The pages of a region are forgotten already: its memory goes back, but for what is kept for the next writes.
@@ -152,7 +156,8 @@ int Media::emptyRegion(uint64_t index) {
   dropSpare(region);
   const uint64_t ready = region.ready;
   const uint64_t others = spareBytes();
-  const uint64_t room = options_.spareBytes > others ? options_.spareBytes - others : 0;
+  const uint64_t limit = durable_ ? UINT64_MAX : options_.spareBytes;
+  const uint64_t room = limit > others ? limit - others : 0;
   const uint64_t kept = std::min(ready, room) & ~PAGE_MASK;
   if (kept < ready) {
     __atomic_store_n(&region.ready, kept, __ATOMIC_RELEASE);

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int PRCTL_SET_IO_FLUSHER = 57;
 
-// Returns a descriptor or -errno.
+}  // namespace
+
 int openShared(const std::string& path, int64_t bytes, bool create, const char** syscall) {
   *syscall = "open";
   const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
@@ -37,6 +38,8 @@ int openShared(const std::string& path, int64_t bytes, bool create, const char**
   close(fd);
   return result;
 }
+
+namespace {
 
 // mapShared(path, bytes, create): ArrayBuffer | Outcome
 Napi::Value mapShared(const Napi::CallbackInfo& info) {
@@ -94,6 +97,17 @@ Napi::Value kick(const Napi::CallbackInfo& info) {
   return toNumber(info, written == sizeof value ? 0 : -errno);
 }
 
+// seekFile(fd, offset, isHole): where the next byte, or the next hole, of a sparse file is | -errno (ENXIO: none)
+Napi::Value seekFile(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const auto fd = static_cast<int>(arguments.integer(0, 0, INT32_MAX));
+  const int64_t offset = arguments.integer(1);
+  const int whence = arguments.boolean(2) ? SEEK_HOLE : SEEK_DATA;
+  if (!arguments.ok()) return info.Env().Undefined();
+  const off_t found = lseek(fd, offset, whence);
+  return toNumber(info, found < 0 ? -errno : found);
+}
+
 Napi::Value setIoFlusher(const Napi::CallbackInfo& info) {
   return toNumber(info, prctl(PRCTL_SET_IO_FLUSHER, 1, 0, 0, 0) == 0 ? 0 : -errno);
 }
@@ -118,6 +132,7 @@ void exportSharedMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("unmapShared", Napi::Function::New<unmapShared>(env, "unmapShared"));
   exports.Set("createMemfd", Napi::Function::New<createMemfd>(env, "createMemfd"));
   exports.Set("kick", Napi::Function::New<kick>(env, "kick"));
+  exports.Set("seekFile", Napi::Function::New<seekFile>(env, "seekFile"));
   exports.Set("setIoFlusher", Napi::Function::New<setIoFlusher>(env, "setIoFlusher"));
   exports.Set("scheduleAsBatch",
               Napi::Function::New<scheduleAsBatch>(env, "scheduleAsBatch"));

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 namespace ublk {
@@ -47,5 +48,8 @@ struct Mapping {
     length = 0;
   }
 };
+
+// A file of `bytes` for a mapping; `create` makes it, with its memory. Returns a descriptor or -errno: `syscall` says of what.
+int openShared(const std::string& path, int64_t bytes, bool create, const char** syscall);
 
 }  // namespace ublk
