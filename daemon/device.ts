@@ -321,6 +321,7 @@ export class Device {
       geometry: geometryOptions(options),
       tableQueueCount,
       tableDepth,
+      latency: options.latency ?? 'none',
       media: mediaOptions(devicePath(id), options, this.geometry),
     }
     const tickets = this.image?.ticketMemory ?? null

@@ -4,6 +4,7 @@
  * The parser, `--help`, the README's table and the error messages are all made from it, so they cannot disagree.
  */
 import { DaemonError } from './errors.js'
+import { LATENCY_NAMES } from './latency-profiles.js'
 
 /** A path is absolute: the daemon has another working folder than who asks it (the command line makes it absolute). */
 export type OptionType = 'integer' | 'bytes' | 'boolean' | 'choice' | 'path'
@@ -42,6 +43,7 @@ export interface DeviceOptions {
   sameFill: boolean
   compression: string
   memoryLimit: number
+  latency: string
   /** A folder, or null: in memory. */
   image: string | null
   unsafeKernel: boolean
@@ -215,6 +217,14 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     doc: 'most memory that the data may take; past it writes get ENOSPC; 0: no limit',
   },
   {
+    key: 'latency',
+    flag: 'latency',
+    type: 'choice',
+    default: 'none',
+    choices: LATENCY_NAMES,
+    doc: 'let requests take the time of a real drive; with one queue only',
+  },
+  {
     key: 'image',
     flag: 'image',
     type: 'path',
@@ -315,5 +325,11 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Device
   }
   const profile = PROFILES[(interpreted['profile'] as string | undefined) ?? 'default']!
   Object.assign(values, profile.options, interpreted)
-  return values as unknown as DeviceOptions
+  const options = values as unknown as DeviceOptions
+  if (options.latency !== 'none' && options.queues !== 1) {
+    // The queues of all dies are one thread's to keep.
+    const message = `--latency ${options.latency} with --queues ${options.queues}: the times of a drive need --queues 1`
+    throw new DaemonError('DAEMON_ERR_OPTION', message)
+  }
+  return options
 }

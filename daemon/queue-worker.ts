@@ -17,10 +17,12 @@ import {
   scheduleAsBatch,
 } from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { ModelledDrive } from './drive-time.js'
 import { FAULT_FILE_BYTES, FaultRules, faultWords } from './fault-rules.js'
 import { FlushHolder } from './flush-holder.js'
 import { FlushTickets } from './flush-tickets.js'
 import { RequestGate } from './gate.js'
+import { LATENCY_PROFILES } from './latency-profiles.js'
 import { Planner } from './plan.js'
 import { Requests } from './requests.js'
 import { serve } from './serve.js'
@@ -37,6 +39,8 @@ export interface WorkerTask {
   tableQueueCount: number
   tableDepth: number
   maxIoBytes: number
+  /** As `--latency` takes it. */
+  latency: string
   media: Omit<MediaOptions, 'create'>
   /** What is to survive a power cut waits for tickets: see flush-tickets.ts. Null: nothing is. */
   tickets: SharedArrayBuffer | null
@@ -47,7 +51,9 @@ function openGate(task: WorkerTask, queue: Queue, geometry: Geometry): RequestGa
   const words = faultWords(mapShared(join(task.directory, 'faults'), FAULT_FILE_BYTES, false))
   const requests = new Requests(queue.descriptors, geometry)
   const faults = new FaultRules(words, requests, geometry.blockSizeBytes / 512)
-  return new RequestGate(faults, null, queue, task.depth, () => performance.now())
+  const profile = LATENCY_PROFILES[task.latency]
+  const drive = profile === undefined ? null : new ModelledDrive(profile, geometry, requests)
+  return new RequestGate(faults, drive, queue, task.depth, () => performance.now())
 }
 
 function run(task: WorkerTask): void {

@@ -172,19 +172,32 @@ describe('faults', () => {
     expect(await writePointer(0)).toBe(0)
   })
 
-  it('fio is told, once for each tenth write', async () => {
-    const added = await fault('--op', 'write', '--nth', '10', '--count', '3', '--errno', 'EIO')
-    expect(added).toMatchObject({ nth: 10, count: 3 })
-    const output = await must('fio', [
-      ...['--name=faults', `--filename=${device.path}`, '--zonemode=zbd', '--rw=write', '--bs=4k'],
-      ...['--size=1M', '--direct=1', '--ioengine=psync', '--continue_on_error=write'],
+  const fio = async (...flags: string[]) => {
+    const common = ['--name=faults', `--filename=${device.path}`, '--bs=4k', '--direct=1']
+    const output = await run('fio', [
+      ...common,
+      '--ioengine=psync',
       '--output-format=json',
+      ...flags,
     ])
-    const [job] = JSON.parse(output.slice(output.indexOf('{'))).jobs
-    process.stdout.write(`fio: ${job.total_err} errors, first ${job.first_error ?? job.error}\n`)
-    expect(job.total_err).toBeGreaterThanOrEqual(3)
+    return JSON.parse(output.stdout.slice(output.stdout.indexOf('{'))).jobs[0]
+  }
+
+  it('fio: each tenth read fails, three times, and no other', async () => {
+    await fault('--op', 'read', '--nth', '10', '--count', '3', '--errno', 'EIO')
+    const job = await fio('--rw=read', '--size=256k', '--continue_on_error=read')
+    expect(job).toMatchObject({ total_err: 3, first_error: 5 })
     const [rule] = await json('fault', 'list', id)
-    expect(rule).toMatchObject({ applied: 3, spent: true })
+    expect(rule).toMatchObject({ matched: 30, applied: 3, spent: true })
+  })
+
+  it('fio: the tenth write fails, and the next run goes on behind the ninth', async () => {
+    await fault('--op', 'write', '--nth', '10', '--errno', 'EIO')
+    const job = await fio('--rw=write', '--zonemode=zbd', '--size=256k')
+    expect(job.error).toBe(5)
+    expect(await writePointer(0)).toBe(9 * BLOCK)
+    const next = await fio('--rw=write', '--zonemode=zbd', '--size=4M', '--io_size=64k')
+    expect(next.error).toBe(0)
   })
 
   it('rules and their counts outlive the daemon', async () => {
@@ -280,5 +293,56 @@ describe('zones that a failing drive gives up', () => {
     expect(refused.stderr).toMatch(/zone 0 .* is conventional and cannot go read-only/)
     await client.request('zone.report', { id: device.id })
     expect((await conditions(device))[0]).toBe('conventional')
+  })
+})
+
+describe('the time of a drive', () => {
+  const fio = async (rw: string, blockSize: string, ...flags: string[]): Promise<number> => {
+    const output = await must('fio', [
+      ...['--name=time', `--filename=${device.path}`, `--rw=${rw}`, `--bs=${blockSize}`],
+      ...['--direct=1', '--ioengine=psync', '--size=4M', '--output-format=json', ...flags],
+    ])
+    const [job] = JSON.parse(output.slice(output.indexOf('{'))).jobs
+    const { clat_ns } = rw === 'write' ? job.write : job.read
+    return clat_ns.percentile['50.000000'] / 1000
+  }
+
+  it('a read takes at least what the profile says, and device show names it', async () => {
+    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'zn540')
+    id = String(device.id)
+    expect(await json('device', 'show', id)).toMatchObject({ latency: 'zn540' })
+    expect(await text('device', 'show', id)).toMatch(/latency\s+zn540/)
+    const readUs = 20 + 50 + 4096 / 450 + 4096 / 3050
+    const medianUs = await fio('read', '4k', '--io_size=512k')
+    process.stdout.write(
+      `zn540, read of 4 KiB: ${readUs.toFixed(0)} us in the profile, fio's median ${medianUs} us\n`,
+    )
+    expect(medianUs).toBeGreaterThanOrEqual(readUs)
+  })
+
+  it('a write of a unit waits for its program, and a reset for its erase', async () => {
+    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'prototype')
+    id = String(device.id)
+    const writeUs = 131072 / 3200 + 131072 / 800 + 1913.64
+    const medianUs = await fio('write', '128k', '--zonemode=zbd')
+    process.stdout.write(
+      `prototype, write of 128 KiB: ${writeUs.toFixed(0)} us in the profile, fio's median ${medianUs} us\n`,
+    )
+    expect(medianUs).toBeGreaterThanOrEqual(writeUs)
+    await remove(device)
+    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'confzns')
+    id = String(device.id)
+    await mustWrite(device, 0, 16 * BLOCK)
+    const began = performance.now()
+    await must('blkzone', ['reset', '-o', '0', '-l', String(ZONE / 512), device.path])
+    expect(performance.now() - began).toBeGreaterThanOrEqual(3)
+    expect(await writePointer(0)).toBe(0)
+  })
+
+  it('needs one queue', async () => {
+    const refused = await zslab('device', 'create', '--latency', 'zn540', '--queues', '2')
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('--latency zn540 with --queues 2')
+    device = await make('--zones', '4', '--zone-size', '4M')
   })
 })

@@ -154,6 +154,8 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/fault-rules.ts': ['constructor', 'faultWords'],
   'daemon/gate.ts': ['constructor'],
   'daemon/held-tags.ts': ['constructor'],
+  'daemon/die-model.ts': ['constructor'],
+  'daemon/drive-time.ts': ['constructor'],
   'daemon/serve.ts': [],
   'daemon/flush-holder.ts': ['constructor'],
   'daemon/refusals.ts': ['constructor', 'last'],
