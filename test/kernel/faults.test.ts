@@ -193,7 +193,7 @@ describe('faults', () => {
 
   it('fio: the tenth write fails, and the next run goes on behind the ninth', async () => {
     await fault('--op', 'write', '--nth', '10', '--errno', 'EIO')
-    const job = await fio('--rw=write', '--zonemode=zbd', '--size=256k')
+    const job = await fio('--rw=write', '--zonemode=zbd', '--size=4M', '--io_size=256k')
     expect(job.error).toBe(5)
     expect(await writePointer(0)).toBe(9 * BLOCK)
     const next = await fio('--rw=write', '--zonemode=zbd', '--size=4M', '--io_size=64k')
