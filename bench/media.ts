@@ -4,7 +4,8 @@
  *
  * Beside it, in the same run, on the same pages: what liblz4 and libzstd do by themselves, memcpy, and (out, where pages are
  * same-fill) memset. Both sides are called from C++, slice by slice in turns, so that a slow moment of the machine falls on
- * both; which one goes first, and finds the slice's bytes out of the cache, changes from slice to slice. Medians of ROUNDS.
+ * both; which one goes first, and finds the slice's bytes out of the cache, changes from slice to slice. CPU time of the thread,
+ * medians of ROUNDS.
  *
  * Run: node dist/bench/media.js [--json]
  */

@@ -29,7 +29,7 @@ export function fillBuffer(
 }
 
 /**
- * Nanoseconds that one call of `kind` on `bytes` took, the mean of `iterations`, measured in C++. With `strideBytes` 0 it is
+ * Nanoseconds of CPU time that one call of `kind` on `bytes` took, the mean of `iterations`, measured in C++. With `strideBytes` 0 it is
  * the same buffer each time (hot); else each call takes the buffer that far on in a 256 MiB arena (cold).
  */
 export function benchNs(

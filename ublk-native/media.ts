@@ -160,7 +160,7 @@ function isOutcome(value: NativeMediaHandle | NativeOutcome): value is NativeOut
 }
 
 /**
- * Nanoseconds that the media takes to store all of `pages` from `offsetBytes` on, in requests of `requestBytes`, or (`isOut`) to
+ * Nanoseconds of CPU time that the media takes to store all of `pages` from `offsetBytes` on, in requests of `requestBytes`, or (`isOut`) to
  * load as much; or -errno. No way through JavaScript is in it.
  */
 export function benchMedia(
@@ -178,7 +178,7 @@ export function benchMedia(
 export const SCRATCH_PAGE_BYTES = 2 * PAGE_BYTES
 
 /**
- * Nanoseconds that others take for all of `pages`, to measure the media against: memcpy and memset (`copy-in`, `copy-out`, `set`)
+ * Nanoseconds of CPU time that others take for all of `pages`, to measure the media against: memcpy and memset (`copy-in`, `copy-out`, `set`)
  * of `requestBytes` at a time, and the codec's own library, compressing (`pack`) and decompressing (`unpack`, what `pack` left
  * in `scratch`) a page at a time. `attempt` and `estimate` are our codec, which tries to compress each page, or only those
  * that are likely to shrink. They leave the length of each page in `scratch`, 0 if it did not shrink enough or was not tried.
