@@ -15,6 +15,8 @@ export type VmModule = typeof Vm
 export interface Io {
   out(text: string): void
   err(text: string): void
+  /** Resolves when stdout has taken what was written: who writes without an end waits for it. */
+  drained(): Promise<void>
   /** Whether somebody sits before it: stdout is a terminal. */
   readonly outIsTerminal: boolean
   /** Lines of the terminal; absent or infinite where there is none. */
@@ -70,6 +72,10 @@ export function processIo(): Io {
   return {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
+    drained: () =>
+      process.stdout.writableNeedDrain
+        ? new Promise(resolve => process.stdout.once('drain', resolve))
+        : Promise.resolve(),
     outIsTerminal: process.stdout.isTTY === true,
     get rows() {
       return process.stdout.rows ?? Number.POSITIVE_INFINITY

@@ -28,6 +28,8 @@ export class ExitCode extends Error {
 /** Codes of the command line itself; the daemon's are in daemon/errors.ts. */
 export const CLI_ERRORS = {
   CLI_ERR_USAGE: 'the command line is wrong; the message names the argument and what is allowed',
+  CLI_ERR_TRACE:
+    'a trace cannot be read, or does not fit the device; the message names the line, or what differs',
   CLI_ERR_BUG: 'a defect of zslab; please report it with the stack that was printed',
 } as const
 

@@ -57,6 +57,11 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import('./stats.js')).registerStats,
   },
   {
+    name: 'trace',
+    summary: 'record the requests to a device, replay them on another, compare the results',
+    load: async () => (await import('./trace.js')).registerTrace,
+  },
+  {
     name: 'daemon',
     summary: 'run the daemon in the foreground (commands start one when they need it)',
     load: async () => (await import('./daemon.js')).registerDaemon,

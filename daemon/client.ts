@@ -1,15 +1,17 @@
 /**
  * The daemon seen from outside: what the command line and other programs may import of it.
  *
- * Guarantees: one connection a call, closed in every case; a daemon that is not there is DAEMON_ERR_NOT_RUNNING; errors
- * that the daemon sends arrive as DaemonError with the daemon's own code and message.
+ * Guarantees: `request` is one connection a call, closed in every case (`connect` keeps one); a daemon that is not there is
+ * DAEMON_ERR_NOT_RUNNING; errors that the daemon sends arrive as DaemonError with the daemon's own code and message.
  */
-import { createConnection } from 'node:net'
-import { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
+import { connect } from './connection.js'
 import { socketPath } from './paths.js'
-import type { Reply, Verb, Verbs } from './protocol.js'
+import type { Verb, Verbs } from './protocol.js'
+import type { TraceEntry } from './trace-entries.js'
 import type { ZoneOperation } from './zone-command.js'
+import type { ZonedDisk } from './zoned-disk.js'
 
+export { type Connection, connect } from './connection.js'
 export { DAEMON_ERRORS, DaemonError, type DaemonErrorCode } from './errors.js'
 export {
   FAULT_COUNT_MAX,
@@ -22,47 +24,22 @@ export { logPath, socketPath, stateRoot } from './paths.js'
 export type * from './protocol.js'
 export { REFUSALS_MAX } from './refusals.js'
 export { ensureDaemon } from './spawn.js'
+export type { TraceEntry } from './trace-entries.js'
+export { type ZoneState, zoneRuns, zonesOfRuns } from './zone-runs.js'
+export type { DiskLayout, DiskRequest, ZonedDisk } from './zoned-disk.js'
 
-function asDaemonError(error: { code: string; message: string }): DaemonError {
-  const code = error.code in DAEMON_ERRORS ? (error.code as DaemonErrorCode) : 'DAEMON_ERR_REQUEST'
-  return new DaemonError(code, error.message)
-}
-
-function unreachable(path: string, error: NodeJS.ErrnoException): DaemonError {
-  if (error.code === 'EACCES') {
-    const message = `not allowed to use the control socket ${path}: run with sudo`
-    return new DaemonError('DAEMON_ERR_PERMISSION', message, { cause: error })
-  }
-  const message = `no daemon answers on ${path}: \`zslab device create\` starts one`
-  return new DaemonError('DAEMON_ERR_NOT_RUNNING', message, { cause: error })
-}
-
-/** Ask the daemon. Rejects with DaemonError. */
-export function request<V extends Verb>(
+/** Ask the daemon one thing. Rejects with DaemonError. */
+export async function request<V extends Verb>(
   verb: V,
   params: Verbs[V]['params'],
   path = socketPath(),
 ): Promise<Verbs[V]['result']> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(path)
-    let text = ''
-    socket.setEncoding('utf8')
-    socket.on('connect', () => socket.write(`${JSON.stringify({ id: 1, verb, params })}\n`))
-    socket.on('data', (chunk: string) => {
-      text += chunk
-      // Only what is new is searched: a report of all zones comes in hundreds of pieces.
-      if (!chunk.includes('\n')) return
-      socket.destroy()
-      const reply = JSON.parse(text.slice(0, text.indexOf('\n'))) as Reply
-      if (reply.error !== undefined) reject(asDaemonError(reply.error))
-      else resolve(reply.result as Verbs[V]['result'])
-    })
-    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(path, error)))
-    socket.on('close', () => {
-      const message = 'the daemon closed the connection without an answer: see its log'
-      reject(new DaemonError('DAEMON_ERR_NOT_RUNNING', message))
-    })
-  })
+  const connection = await connect(path)
+  try {
+    return await connection.request(verb, params)
+  } finally {
+    connection.close()
+  }
 }
 
 /**
@@ -103,4 +80,17 @@ export async function probeAddon(): Promise<{ ok: boolean; message: string }> {
 /** Why ublk must not be touched on a kernel (as `uname -r` names it), or null. */
 export async function refusedKernel(release: string): Promise<string | null> {
   return (await import('../ublk-native/index.js')).refusedKernel(release)
+}
+
+/** What reading a recording needs: the decoder of ring entries, and the names of errnos. */
+export async function traceTools(): Promise<{
+  decodeEntries(base64: string): TraceEntry[]
+  errnoName(errno: number): string
+}> {
+  return import('./trace-entries.js')
+}
+
+/** Any zoned block device, for this process alone: see zoned-disk.ts. */
+export async function openZonedDisk(path: string): Promise<ZonedDisk> {
+  return (await import('./zoned-disk.js')).openZonedDisk(path)
 }

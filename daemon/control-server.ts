@@ -12,7 +12,12 @@ import type { Reply, Request } from './protocol.js'
 
 const LINE_BYTES_MAX = 64 * 1024
 
-export type Handler = (verb: string, params: Record<string, unknown>) => Promise<unknown>
+/** `closed` is aborted when the connection that asked is gone: what lasts longer than an answer ends with it. */
+export type Handler = (
+  verb: string,
+  params: Record<string, unknown>,
+  closed: AbortSignal,
+) => Promise<unknown>
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -94,9 +99,11 @@ export class ControlServer {
   #serve(socket: Socket): void {
     this.#sockets.add(socket)
     let text = ''
+    const closed = new AbortController()
     socket.setEncoding('utf8')
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
+      closed.abort()
       this.#sockets.delete(socket)
       this.#lastUseMs = Date.now()
     })
@@ -105,16 +112,16 @@ export class ControlServer {
       if (text.length > LINE_BYTES_MAX) return void socket.destroy()
       const lines = text.split('\n')
       text = lines.pop()!
-      for (const line of lines) void this.#answer(socket, line)
+      for (const line of lines) void this.#answer(socket, line, closed.signal)
     })
   }
 
-  async #answer(socket: Socket, line: string): Promise<void> {
+  async #answer(socket: Socket, line: string, closed: AbortSignal): Promise<void> {
     let reply: Reply = { id: 0 }
     try {
       const request = parse(line)
       reply = { id: request.id }
-      reply.result = await this.#handle(request.verb, request.params)
+      reply.result = await this.#handle(request.verb, request.params, closed)
     } catch (error) {
       reply.error = toError(error)
     }

@@ -133,6 +133,11 @@ export class Device {
     return this.#media!
   }
 
+  /** End the wait of every queue's worker once. */
+  kick(): void {
+    this.#pool?.kick()
+  }
+
   /**
    * Make a new device and serve it; `found` is the image that it is to live in, when that is there already. Rejects with
    * nothing left behind: an image that was there is let go of.
@@ -278,6 +283,9 @@ export class Device {
     this.#state.stopRequested = false
     const faults = join(directory, 'faults')
     this.#faultBuffer = mapShared(faults, FAULT_FILE_BYTES, !existsSync(faults))
+    // A recording ends with its daemon.
+    this.#state.recording = 0
+    rmSync(join(directory, 'trace'), { force: true })
     this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
   }
 
@@ -325,7 +333,7 @@ export class Device {
       media: mediaOptions(devicePath(id), options, this.geometry),
     }
     const tickets = this.image?.ticketMemory ?? null
-    const task = { ...shared, charFd: this.#charFd, depth, maxIoBytes, tickets }
+    const task = { ...shared, charFd: this.#charFd, queueCount, depth, maxIoBytes, tickets }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })
     // Held before it has started: if it fails, those workers that run must be reached and ended.

@@ -105,6 +105,9 @@ const PARAMETERS: Readonly<Record<Exclude<Verb, 'device.create'>, Record<string,
   'fault.clear': { id: ID, fault: integer(1, FAULT_COUNT_MAX, false) },
   explain: { id: ID, count: integer(1, REFUSALS_MAX, false) },
   stats: { id: ID },
+  'trace.start': { id: ID },
+  'trace.read': { id: ID },
+  'trace.stop': { id: ID },
   shutdown: {},
 }
 
@@ -122,7 +125,7 @@ function check(verb: Verb, params: Readonly<Record<string, unknown>>): void {
 
 /** The handler of a control server. `stop` is called for `shutdown`, and must let the answer out first. */
 export function dispatch(registry: Registry, version: string, stop: () => void) {
-  const verbs: { [V in Verb]: (params: Verbs[V]['params']) => unknown } = {
+  const verbs: { [V in Verb]: (params: Verbs[V]['params'], closed: AbortSignal) => unknown } = {
     ping: () => ({ pid: process.pid, version, devices: registry.size }),
     'device.create': params => registry.create(params),
     'device.list': () => registry.list(),
@@ -138,17 +141,27 @@ export function dispatch(registry: Registry, version: string, stop: () => void) 
     'fault.clear': ({ id, fault }) => registry.clearFaults(id, fault),
     explain: ({ id, count }) => registry.explain(id, count ?? EXPLAIN_COUNT),
     stats: ({ id }) => registry.stats(id),
+    'trace.start': ({ id }, closed) => registry.recordings.start(id, closed),
+    'trace.read': ({ id }, closed) => registry.recordings.read(id, closed),
+    'trace.stop': ({ id }, closed) => registry.recordings.stop(id, closed),
     shutdown: () => {
       stop()
       return { pid: process.pid }
     },
   }
-  return async (verb: string, params: Record<string, unknown>): Promise<unknown> => {
+  return async (
+    verb: string,
+    params: Record<string, unknown>,
+    closed: AbortSignal,
+  ): Promise<unknown> => {
     if (!Object.hasOwn(verbs, verb)) {
       const known = Object.keys(verbs).join(', ')
       throw new DaemonError('DAEMON_ERR_REQUEST', `unknown verb ${verb}: expected one of ${known}`)
     }
     check(verb as Verb, params)
-    return (verbs[verb as Verb] as (params: unknown) => unknown)(params)
+    return (verbs[verb as Verb] as (params: unknown, closed: AbortSignal) => unknown)(
+      params,
+      closed,
+    )
   }
 }

@@ -28,6 +28,8 @@ export const DAEMON_ERRORS = {
   DAEMON_ERR_ZONE: 'a zone command was refused; `zslab explain` says by which rule',
   DAEMON_ERR_IMAGE:
     'the image cannot be used; the message begins with the code that says why (IMAGE_ERR_...)',
+  DAEMON_ERR_TRACE: 'the device is being recorded already, or no more; the message says which',
+  DAEMON_ERR_NOT_ZONED: 'the path is no zoned block device that can be used; the message says why',
   DAEMON_ERR_REQUEST: 'the request on the control socket is malformed or its verb is unknown',
   DAEMON_ERR_KERNEL_CALL: 'a call into the kernel failed; the message names the call and the errno',
 } as const

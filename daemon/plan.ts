@@ -21,6 +21,7 @@ import { Decider } from './decide.js'
 import { Requests } from './requests.js'
 import { type Gate, type Holder, type Seams, VERDICT_HELD, VERDICT_TORN } from './seams.js'
 import type { SharedState } from './shared-state.js'
+import { type RingSource, TraceRecorder } from './trace-recorder.js'
 
 /** The turn's parity rides on the count that goes back to commitAndFetch. */
 const PARITY_SHIFT = 16
@@ -34,6 +35,7 @@ export class Planner {
   readonly #queue: Queue
   readonly #requests: Requests
   readonly #decider: Decider
+  readonly #recorder: TraceRecorder
   readonly #table: ZoneTable
   readonly #counters: Float64Array
   readonly #queueId: number
@@ -55,6 +57,7 @@ export class Planner {
     queueId: number,
     depth: number,
     seams: Seams = {},
+    rings: RingSource | null = null,
   ) {
     const { gate = null, holder = null } = seams
     const requests = new Requests(queue.descriptors, geometry)
@@ -63,6 +66,7 @@ export class Planner {
     this.#requests = requests
     this.commands = commands
     this.#decider = new Decider(queue, requests, commands, state, geometry, media, queueId, holder)
+    this.#recorder = new TraceRecorder(queue, requests, commands, state, depth, rings)
     this.#table = state.table
     this.#counters = state.counters(queueId)
     this.#queueId = queueId
@@ -90,6 +94,7 @@ export class Planner {
   planTurn(ready: number): number {
     const tags = this.#queue.tags
     const commands = this.commands
+    this.#recorder.beginTurn(ready)
     this.#counters[COUNTER_TURNS]! += 1
     this.#hasResets = false
     for (let i = ready - 1; i >= 0; i--) {
@@ -104,7 +109,7 @@ export class Planner {
       this.#planAll(this.#chosen, this.#choose(this.#gate, ready))
       this.#gate.endTurn()
     } else this.#planAll(tags, ready)
-    return commands.count | (parity << PARITY_SHIFT)
+    return commands.count | (parity << PARITY_SHIFT) | this.#recorder.endTurn()
   }
 
   #planAll(tags: Uint16Array, count: number): void {

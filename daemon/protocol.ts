@@ -151,6 +151,38 @@ export interface DeviceStats {
   perZone: ZoneStats[]
 }
 
+/** Neighbouring zones that are alike. `wp` in sectors from the zone's start; absent where it means nothing. */
+export interface ZoneRun {
+  count: number
+  condition: ZoneCondition
+  wp?: number
+}
+
+/** A recording that has begun: every request from now on is part of it. */
+export interface TraceStart {
+  device: DeviceInfo
+  kernel: string
+  startedMs: number
+  /** Requests came while it began: `zones` may already have some of them in it. */
+  isBusy: boolean
+  zones: ZoneRun[]
+}
+
+/** What came since the last one. */
+export interface TraceBatch {
+  /** For each queue: entries as they lie in its ring (trace-ring.ts), in base64. */
+  entries: string[]
+  /** Every request delivered before this time (µs since the start) is in this batch or in one before; null: all are. */
+  completeUs: number | null
+  /** Requests that found no room, since the start. */
+  lost: number
+}
+
+/** The rest of a recording, and the zones at its end. */
+export interface TraceEnd extends TraceBatch {
+  zones: ZoneRun[]
+}
+
 /** What each verb takes and gives. */
 export interface Verbs {
   ping: { params: Record<string, never>; result: { pid: number; version: string; devices: number } }
@@ -186,6 +218,10 @@ export interface Verbs {
   'fault.clear': { params: { id: number; fault?: number }; result: { cleared: number[] } }
   explain: { params: { id: number; count?: number }; result: Refusal[] }
   stats: { params: { id: number }; result: DeviceStats }
+  /** A recording belongs to the connection that started it, and ends with it. */
+  'trace.start': { params: { id: number }; result: TraceStart }
+  'trace.read': { params: { id: number }; result: TraceBatch }
+  'trace.stop': { params: { id: number }; result: TraceEnd }
   shutdown: { params: Record<string, never>; result: { pid: number } }
 }
 

@@ -15,6 +15,7 @@ import {
   openQueue,
   type Queue,
   scheduleAsBatch,
+  unmapShared,
 } from '../ublk-native/index.js'
 import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { ModelledDrive } from './drive-time.js'
@@ -27,6 +28,8 @@ import { Planner } from './plan.js'
 import { Requests } from './requests.js'
 import { serve } from './serve.js'
 import { SharedState } from './shared-state.js'
+import type { RingSource } from './trace-recorder.js'
+import { TraceRing, traceBytes } from './trace-ring.js'
 
 /** What main gives a worker. */
 export interface WorkerTask {
@@ -34,6 +37,7 @@ export interface WorkerTask {
   geometry: GeometryOptions
   charFd: number
   queueId: number
+  queueCount: number
   depth: number
   /** Of the zone table, which may have room for more than the device has. */
   tableQueueCount: number
@@ -54,6 +58,32 @@ function openGate(task: WorkerTask, queue: Queue, geometry: Geometry): RequestGa
   const profile = LATENCY_PROFILES[task.latency]
   const drive = profile === undefined ? null : new ModelledDrive(profile, geometry, requests)
   return new RequestGate(faults, drive, queue, task.depth, () => performance.now())
+}
+
+/** The ring of this queue in the recording that goes on. */
+class WorkerRing implements RingSource {
+  readonly #task: WorkerTask
+  #buffer: ArrayBuffer | null = null
+
+  constructor(task: WorkerTask) {
+    this.#task = task
+  }
+
+  /** null when its file cannot be mapped: main finds that nobody answers. */
+  open(): TraceRing | null {
+    const { directory, queueId, queueCount } = this.#task
+    try {
+      this.#buffer = mapShared(join(directory, 'trace'), traceBytes(queueCount), false)
+      return new TraceRing(this.#buffer, queueId)
+    } catch {
+      return null
+    }
+  }
+
+  close(): void {
+    if (this.#buffer !== null) unmapShared(this.#buffer)
+    this.#buffer = null
+  }
 }
 
 function run(task: WorkerTask): void {
@@ -79,7 +109,9 @@ function run(task: WorkerTask): void {
   const holder =
     task.tickets === null ? null : new FlushHolder(new FlushTickets(task.tickets), task.depth)
   const seams = { gate: openGate(task, queue, geometry), holder }
-  const planner = new Planner(queue, state, geometry, media, task.queueId, task.depth, seams)
+  const { queueId, depth } = task
+  const rings = new WorkerRing(task)
+  const planner = new Planner(queue, state, geometry, media, queueId, depth, seams, rings)
   parentPort!.postMessage({ ready: true, kickFd: queue.kickFd })
   const result = serve(queue, planner, state, scheduleAsBatch)
   if (result < 0 && result !== -ENODEV) {

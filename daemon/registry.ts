@@ -26,6 +26,7 @@ import { checkKernel } from './kernel-check.js'
 import type { Logger } from './log.js'
 import { resolveOptions } from './options.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
+import { Recordings } from './recordings.js'
 import { SpaceWatch } from './space-watch.js'
 import {
   type DeviceRecord,
@@ -42,12 +43,14 @@ export class Registry {
   readonly #space: SpaceWatch
   /** Devices whose power was cut, and that somebody still uses. */
   readonly #off = new Set<number>()
+  readonly recordings: Recordings
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(log: Logger, host: Omit<DeviceHost, 'control'>) {
     this.#log = log
     this.#space = new SpaceWatch(log)
     this.#host = { ...host, control: new UblkControl() }
+    this.recordings = new Recordings(id => this.#own(id), host.delay)
   }
 
   get size(): number {
@@ -152,6 +155,7 @@ export class Registry {
   }
 
   async #delete(device: Device): Promise<void> {
+    await this.recordings.end(device.id)
     const result = await device.delete()
     this.#devices.delete(device.id)
     checkSaved(device.record, result)
@@ -184,6 +188,7 @@ export class Registry {
     const user = deviceUser(id)
     const device = this.#own(id)
     const { gone } = await this.#inTurn(async () => {
+      await this.recordings.end(id)
       const cut = await device.cutPower()
       this.#devices.delete(id)
       this.#space.remove(id)

@@ -17,6 +17,8 @@ const align = (bytes: number): number => Math.ceil(bytes / LINE_BYTES) * LINE_BY
 
 /** Set by the main thread to end the workers; they look when they are kicked. */
 const CONTROL_STOP = 0
+/** Which recording is going on, by number; 0: none. */
+const CONTROL_TRACE = 1
 
 /** Where each part begins, in bytes. */
 function layout(geometry: Geometry, queueCount: number, depth: number) {
@@ -82,5 +84,14 @@ export class SharedState {
 
   set stopRequested(stop: boolean) {
     Atomics.store(this.#control, CONTROL_STOP, stop ? 1 : 0)
+  }
+
+  /** The number of the recording that workers take part in; 0: none. They look once a turn. */
+  get recording(): number {
+    return Atomics.load(this.#control, CONTROL_TRACE)
+  }
+
+  set recording(number: number) {
+    Atomics.store(this.#control, CONTROL_TRACE, number)
   }
 }

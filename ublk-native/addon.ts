@@ -36,6 +36,11 @@ export interface NativeQueue {
   readonly tags: Uint16Array
   /** COMMAND_WORDS for each entry. Native writes results back to word 2. */
   readonly commands: Int32Array
+  /**
+   * Of the last turn with STAMP_BIT, in microseconds of CLOCK_MONOTONIC: when its commands were executed, and when it
+   * delivered.
+   */
+  readonly clock: Float64Array
   /** Bytes that supply() sends; maxIoBytes long. */
   readonly stage: Uint8Array
   /**
@@ -45,7 +50,8 @@ export interface NativeQueue {
   readonly kickFd: number
   /**
    * Execute and commit the first `count` commands, wait for requests, and return how many entries of `tags` are valid.
-   * Takes `count | parity << PARITY_SHIFT`: the parity says which mark a turn with an append in it sets.
+   * Takes `count | parity << PARITY_SHIFT`: the parity says which mark a turn with an append in it sets. With STAMP_BIT the
+   * turn writes `clock`.
    * 0: kicked. -ENODEV: the device has stopped and every tag has come back. -EFAULT: a command broke the contract.
    * -EIO: the kernel refused a fetch or commit (see failure()). Other: the ring's error.
    */
@@ -125,8 +131,13 @@ export interface Addon {
     level: number,
   ): number
   benchNs(kind: string, bytes: number, iterations: number, strideBytes: number): number
-  zoneIoctl(path: string, op: string, startSector: number, sectors: number): Promise<NativeOutcome>
-  reportZones(path: string, startSector: number, count: number): Promise<NativeOutcome>
+  zoneIoctl(path: string, op: string, start: number, length: number): Promise<NativeOutcome>
+  reportZones(
+    path: string,
+    startSector: number,
+    count: number,
+    target: Uint8Array | null,
+  ): Promise<NativeOutcome>
 }
 
 /** The package's root: the nearest directory upwards that has a package.json (sources and dist/ lie at different depths). */

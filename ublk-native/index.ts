@@ -6,7 +6,7 @@
  * Non-goals: what a zone is, whether a request is legal (zone-model), the life of a device (daemon).
  */
 export { addonPath } from './addon.js'
-export { refreshZones, zoneIoctl } from './block-device.js'
+export { rangeIoctl, readZones, refreshZones, zoneIoctl } from './block-device.js'
 export { closeFd, openCharDevice } from './char-device.js'
 export {
   type AddDeviceOptions,

@@ -19,6 +19,8 @@ export const TAG_FAILED = 0x8000
 export const DESCRIPTOR_WORDS = 6
 /** commitAndFetch takes `count | parity << PARITY_SHIFT`. */
 export const PARITY_SHIFT = 16
+/** And this, for a turn whose times are wanted: see `clock` of a queue. */
+export const STAMP_BIT = 1 << 30
 
 /** Kinds of page in the page map. 3 is reserved for compressed pages. */
 export const PAGE_HOLE = 0
@@ -122,6 +124,7 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   TAG_FAILED,
   DESCRIPTOR_WORDS,
   PARITY_SHIFT,
+  STAMP_BIT,
   PAGE_HOLE,
   PAGE_FILL,
   PAGE_RAW,

@@ -32,7 +32,13 @@ export type { LogRecovery } from './in-flight-log.js'
 export type { Media } from './media.js'
 export { MemoryMedia } from './memory-media.js'
 export { losePower, type PowerLoss } from './power-loss.js'
-export { fillReport, type ReportOptions, reportZones, type ZoneDescriptor } from './report.js'
+export {
+  fillReport,
+  parseReport,
+  type ReportOptions,
+  reportZones,
+  type ZoneDescriptor,
+} from './report.js'
 export * from './status.js'
 export { TableCopier } from './table-copy.js'
 export {

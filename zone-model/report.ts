@@ -102,6 +102,30 @@ export function fillReport(
   return written
 }
 
+function getUint64(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+}
+
+/** The inverse of {@link fillReport}, for reports of any device: as many zones as `bytes` has. */
+export function parseReport(bytes: Uint8Array): ZoneDescriptor[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const zones: ZoneDescriptor[] = []
+  for (let at = 0; at + BLK_ZONE_BYTES <= bytes.byteLength; at += BLK_ZONE_BYTES) {
+    const startSector = getUint64(view, at)
+    const lengthSectors = getUint64(view, at + 8)
+    zones.push({
+      zone: Math.floor(startSector / lengthSectors),
+      startSector,
+      lengthSectors,
+      capacitySectors: getUint64(view, at + 32),
+      wpSector: getUint64(view, at + 16),
+      type: view.getUint8(at + 24) === BLK_ZONE_TYPE_CONVENTIONAL ? 'conventional' : 'sequential',
+      condition: conditionName(view.getUint8(at + 25)),
+    })
+  }
+  return zones
+}
+
 /** The same as plain objects. */
 export function reportZones(table: ZoneTable, options: ReportOptions = {}): ZoneDescriptor[] {
   const firstZone = Math.max(0, options.firstZone ?? 0)

@@ -184,6 +184,7 @@ function spyIo(parts: Partial<Io> = {}): Spy {
     err: text => {
       err += text
     },
+    drained: () => Promise.resolve(),
     outIsTerminal: false,
     interactive: false,
     nowMs: () => 0,

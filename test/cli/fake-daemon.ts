@@ -93,6 +93,7 @@ export async function zslab(
     err: text => {
       ran.err += text
     },
+    drained: () => Promise.resolve(),
     outIsTerminal: false,
     interactive: false,
     nowMs: () => 0,

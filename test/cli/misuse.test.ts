@@ -57,6 +57,17 @@ const MISUSES: [string[], string][] = [
   [['fault', 'clear', '0', 'all'], 'ID all: expected a whole number from 1 to'],
   [['zone', 'read-only', '0'], 'FIRST is missing: give the number of the first zone, or --all'],
   [['explain', '0', '--count', '-1'], '--count -1: expected a whole number from 1 to 64'],
+  [['trace', 'record', 'sda'], 'DEV sda: expected a number as 0, or a device as /dev/ublkb0'],
+  [['trace', 'record', '0', '--count', '0'], '--count 0: expected a whole number from 1 to'],
+  [['trace', 'record', '0', '--seconds', '1.5'], '--seconds 1.5: expected a whole number from 1'],
+  [['trace', 'replay', '0'], "missing required argument 'FILE'"],
+  [['trace', 'replay', '0', 'x', '--speed', '0'], '--speed 0: expected max, or a number above 0'],
+  [['trace', 'replay', '0', 'x', '--speed', 'fast'], '--speed fast: expected max, or a number'],
+  [
+    ['trace', 'replay', '0', 'x', '--depth', '65'],
+    '--depth 65: expected a whole number from 1 to 64',
+  ],
+  [['trace', 'replay', '0', 'x', '--seed', '-1'], '--seed -1: expected a whole number from 0'],
   [['start', '--tour', '--shell'], '--tour with --shell: give one of them'],
   [['start', '--shell'], '--shell needs a terminal'],
 ]

@@ -42,6 +42,7 @@ async function tour(
       out += text
     },
     err: () => {},
+    drained: () => Promise.resolve(),
     outIsTerminal: false,
     interactive: false,
     nowMs: () => 0,

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { request } from '../../daemon/client.js'
+import { connect as connectDaemon, request } from '../../daemon/client.js'
 import { ControlServer } from '../../daemon/control-server.js'
 import { DaemonError } from '../../daemon/errors.js'
 
@@ -112,4 +112,29 @@ it('takes over a path that a killed daemon left', async () => {
 it('says what to do when no daemon answers', async () => {
   await expect(request('ping', {}, path)).rejects.toMatchObject({ code: 'DAEMON_ERR_NOT_RUNNING' })
   await expect(request('ping', {}, path)).rejects.toThrow(/device create/)
+})
+
+it('keeps a connection for several questions, and tells what lasts longer when it is gone', async () => {
+  const signals: AbortSignal[] = []
+  server = await ControlServer.start(path, async (verb, params, closed) => {
+    signals.push(closed)
+    if (verb === 'shutdown') throw new DaemonError('DAEMON_ERR_TRACE', 'no')
+    return { verb, params }
+  })
+  const first = await connectDaemon(path)
+  const second = await connectDaemon(path)
+  expect(await first.request('stats', { id: 1 })).toMatchObject({ params: { id: 1 } })
+  await expect(first.request('shutdown', {})).rejects.toMatchObject({ code: 'DAEMON_ERR_TRACE' })
+  expect(await first.request('stats', { id: 2 })).toMatchObject({ params: { id: 2 } })
+  await second.request('ping', {})
+  expect(new Set(signals).size).toBe(2)
+  const gone = new Promise(resolve => signals[0]!.addEventListener('abort', resolve))
+  first.close()
+  await gone
+  expect(signals.at(-1)!.aborted).toBe(false)
+  // A daemon that goes is told to whoever asks next, and to whoever waits.
+  server.close()
+  server = null
+  await expect(second.request('ping', {})).rejects.toMatchObject({ code: 'DAEMON_ERR_NOT_RUNNING' })
+  await expect(second.request('ping', {})).rejects.toMatchObject({ code: 'DAEMON_ERR_NOT_RUNNING' })
 })

@@ -4,7 +4,7 @@ import { dispatch } from '../../daemon/dispatch.js'
 import type { Registry } from '../../daemon/registry.js'
 
 let done: string[]
-let handle: ReturnType<typeof dispatch>
+let handle: (verb: string, params: Record<string, unknown>) => Promise<unknown>
 
 beforeEach(() => {
   done = []
@@ -29,7 +29,12 @@ beforeEach(() => {
     'explain',
   ]
   const registry = Object.fromEntries([...names, 'stats'].map(name => [name, operation(name)]))
-  handle = dispatch(registry as unknown as Registry, '0', operation('stop'))
+  const recordings = Object.fromEntries(
+    ['start', 'read', 'stop'].map(name => [name, operation(`trace ${name}`)]),
+  )
+  Object.assign(registry, { recordings })
+  const dispatched = dispatch(registry as unknown as Registry, '0', operation('stop'))
+  handle = (verb, params) => dispatched(verb, params, new AbortController().signal)
 })
 
 it.each([
@@ -46,6 +51,9 @@ it.each([
   ['device.show', { id: '..' }],
   ['device.recover', { id: '../0' }],
   ['stats', { id: {} }],
+  ['trace.start', {}],
+  ['trace.read', { id: '0' }],
+  ['trace.stop', { id: 1.5 }],
   ['explain', { id: 0, count: 65 }],
   ['explain', { id: 0, count: 0 }],
   ['zone.report', { id: 0, first: -1 }],
@@ -94,6 +102,9 @@ it.each([
   ['fault.list', { id: 1 }, 'listFaults [1]'],
   ['fault.clear', { id: 1, fault: 2 }, 'clearFaults [1,2]'],
   ['device.create', { zones: '16' }, 'create [{"zones":"16"}]'],
+  ['trace.start', { id: 2 }, 'trace start [2,{}]'],
+  ['trace.read', { id: 2 }, 'trace read [2,{}]'],
+  ['trace.stop', { id: 2 }, 'trace stop [2,{}]'],
 ])('passes %s %j', async (verb, params, expected) => {
   await handle(verb, params)
   expect(done).toEqual([expected])

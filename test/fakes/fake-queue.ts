@@ -15,6 +15,7 @@ import {
   COMMAND_WRITE,
   DESCRIPTOR_WORDS,
   type Queue,
+  STAMP_BIT,
   TAG_FAILED,
 } from '../../ublk-native/index.js'
 import type { Media } from '../../zone-model/index.js'
@@ -43,6 +44,9 @@ export class FakeQueue implements Queue {
   readonly tags: Uint16Array
   readonly commands: Int32Array
   readonly stage = new Uint8Array(1 << 20)
+  readonly clock = new Float64Array(2)
+  /** The clock of stamps, in microseconds. */
+  nowUs: () => number = () => 0
   readonly kickFd = -1
   readonly completions: Completion[] = []
   failNextWrites = 0
@@ -82,7 +86,9 @@ export class FakeQueue implements Queue {
   }
 
   commitAndFetch(turn: number): number {
+    const isStamped = (turn & STAMP_BIT) !== 0
     let ready = this.commit(turn)
+    if (isStamped) this.clock[0] = this.nowUs()
     for (let tag = 0; tag < this.depth && ready < Math.min(this.depth, this.batchMax); tag++) {
       if (this.#inFlight[tag] !== null) continue
       const request = this.#waiting.shift()
@@ -90,6 +96,7 @@ export class FakeQueue implements Queue {
       this.#deliver(tag, request)
       this.tags[ready++] = tag
     }
+    if (isStamped) this.clock[1] = this.nowUs()
     return ready === 0 && this.stopped ? -ENODEV : ready
   }
 
@@ -103,7 +110,7 @@ export class FakeQueue implements Queue {
       const tag = this.#execute(i)
       if (tag >= 0) this.tags[failed++] = tag | TAG_FAILED
     }
-    if (hasAppend) this.onMark(turn >>> 16)
+    if (hasAppend) this.onMark((turn & ~STAMP_BIT) >>> 16)
     return failed
   }
 
@@ -181,6 +188,7 @@ export class FakeQueue implements Queue {
     } else if (kind === COMMAND_DISCARD) result = this.#media.discard(offset, bytes)
     else if (kind === COMMAND_FLUSH) result = this.#media.flush()
     else if (kind !== COMMAND_COMMIT) throw new Error(`command ${i}: unknown kind ${kind}`)
+    words[2] = result
     this.#inFlight[tag] = null
     const isAppend = (words[0]! & COMMAND_APPEND_BIT) !== 0
     const lbaSector = isAppend ? (words[7]! >>> 0) * 2 ** 32 + (words[6]! >>> 0) : 0

@@ -89,7 +89,7 @@ const CALLS: readonly (readonly [string, readonly unknown[], readonly Kind[]])[]
   ],
   ['scheduleAsBatch', [true], ['boolean']],
   ['zoneIoctl', ['/nowhere', 'open', 0, 0], ['string', 'string', 'integer', 'integer']],
-  ['reportZones', ['/nowhere', 0, 0], ['string', 'integer', 'integer']],
+  ['reportZones', ['/nowhere', 0, 0, null], ['string', 'integer', 'integer', 'bytes?']],
 ]
 
 describe.each(CALLS)('%s', (name, args, kinds) => {

@@ -11,6 +11,7 @@ import {
   type NativeMedia,
   openMedia,
   PAGE_BYTES,
+  STAMP_BIT,
   TAG_FAILED,
 } from '../../ublk-native/index.js'
 import { FAKE_ABORT, FAKE_KEEP, FAKE_REFUSE, FakeQueue } from './fake-queue.js'
@@ -344,5 +345,32 @@ describe('the end', () => {
     begin()
     media.close()
     roundTrip(0, random('media closed').bytes(new Uint8Array(8192)))
+  })
+})
+
+describe('times', () => {
+  const nowUs = () => Number(process.hrtime.bigint()) / 1000
+
+  test('of a turn that asks for them: executed, then delivered, on the clock of process.hrtime', () => {
+    begin()
+    kick(fake.queue.kickFd)
+    const before = nowUs()
+    expect(fake.queue.commitAndFetch(STAMP_BIT)).toBe(0)
+    const [executed, delivered] = fake.queue.clock as unknown as [number, number]
+    expect(executed).toBeGreaterThanOrEqual(before)
+    expect(delivered).toBeGreaterThanOrEqual(executed)
+    expect(delivered).toBeLessThanOrEqual(nowUs())
+  })
+
+  test('are left alone by other turns, and change nothing else of a turn', () => {
+    begin()
+    fake.queue.clock.fill(-1)
+    fake.request(0, 2, 0)
+    expect(fake.turn([{ kind: COMMAND_FLUSH, tag: 0 }])).toBe(1)
+    expect([...fake.queue.clock]).toEqual([-1, -1])
+    fake.command(0, { kind: COMMAND_FLUSH, tag: 0 })
+    expect(fake.queue.commitAndFetch(1 | STAMP_BIT)).toBe(1)
+    expect(fake.queue.clock[0]).toBeGreaterThan(0)
+    expect(fake.queue.commitAndFetch((2 << 16) | STAMP_BIT)).toBe(-EFAULT)
   })
 })

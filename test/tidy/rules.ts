@@ -20,7 +20,7 @@ export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', '
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
-const CXX_LINES_MAX = 3390
+const CXX_LINES_MAX = 3420
 
 export function folderOf(path: string): string {
   return path.split('/')[0]!
@@ -116,6 +116,8 @@ const ATOMICS_FILES = [
   // Rules that main writes and all workers count in.
   'daemon/fault-rules.ts',
   'daemon/fault-orders.ts',
+  // Between a queue's worker and whoever reads what it records.
+  'daemon/trace-ring.ts',
 ]
 
 export const atomics: Rule = sources =>
@@ -159,6 +161,8 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/serve.ts': [],
   'daemon/flush-holder.ts': ['constructor'],
   'daemon/refusals.ts': ['constructor', 'last'],
+  'daemon/trace-recorder.ts': ['constructor', '#turnTo'],
+  'daemon/trace-ring.ts': ['traceBase', 'constructor', 'recording', 'turnUs', 'ready', 'drain'],
 }
 
 /** What allocates, waits, throws, or is slow. Object and array literals are found as values, not as types. */

@@ -25,6 +25,7 @@ constexpr Constant LAYOUT[] = {
     SAME(TAG_FAILED),
     {"DESCRIPTOR_WORDS", sizeof(ublksrv_io_desc) / 4},
     SAME(PARITY_SHIFT),
+    SAME(STAMP_BIT),
     SAME(PAGE_HOLE),
     SAME(PAGE_FILL),
     SAME(PAGE_RAW),

@@ -15,6 +15,7 @@ inline constexpr uint32_t COMMAND_FLUSH = 4;
 inline constexpr uint32_t COMMAND_APPEND_BIT = 0x100;
 inline constexpr uint16_t TAG_FAILED = 0x8000;
 inline constexpr uint32_t PARITY_SHIFT = 16;
+inline constexpr uint32_t STAMP_BIT = 1U << 30;
 
 inline constexpr uint8_t PAGE_HOLE = 0;
 inline constexpr uint8_t PAGE_FILL = 1;

@@ -28,7 +28,8 @@ napi_value commitAndFetch(napi_env env, napi_callback_info info) {
   }
   const uint32_t count = turn & ((1U << PARITY_SHIFT) - 1);
   Queue& queue = static_cast<QueueBinding*>(data)->queue;
-  napi_create_int32(env, queue.turn(count, turn >> PARITY_SHIFT), &result);
+  const uint32_t parity = (turn & ~STAMP_BIT) >> PARITY_SHIFT;
+  napi_create_int32(env, queue.turn(count, parity, (turn & STAMP_BIT) != 0), &result);
   return result;
 }
 
@@ -83,7 +84,8 @@ Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& 
   const size_t wordCount = options.depth * COMMAND_WORDS;
   auto* words = share<Napi::Int32Array, int32_t>(object, "commands", wordCount, binding);
   auto* stage = share<Napi::Uint8Array, uint8_t>(object, "stage", options.maxIoBytes, binding);
-  binding.queue.bind(tags, reinterpret_cast<Command*>(words), stage);
+  auto* clock = share<Napi::Float64Array, double>(object, "clock", 2, binding);
+  binding.queue.bind(tags, reinterpret_cast<Command*>(words), stage, clock);
   const size_t descriptorWords = sizeof(ublksrv_io_desc) / sizeof(uint32_t);
   Napi::ArrayBuffer descriptors = Napi::ArrayBuffer::New(
       env, binding.queue.descriptorBytes(), options.depth * sizeof(ublksrv_io_desc));

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 namespace ublk {
 namespace {
@@ -25,6 +26,12 @@ constexpr uint32_t FAKE_REFUSE = 0xfffffffd;
 size_t roundUpToPage(size_t bytes) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return (bytes + page - 1) / page * page;
+}
+
+double nowUs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
 }  // namespace
@@ -93,10 +100,11 @@ int Queue::openRing(const char** syscall) {
   return 0;
 }
 
-void Queue::bind(uint16_t* tags, Command* commands, const uint8_t* stage) {
+void Queue::bind(uint16_t* tags, Command* commands, const uint8_t* stage, double* clock) {
   tags_ = tags;
   commands_ = commands;
   stage_ = stage;
+  clock_ = clock;
 }
 
 void Queue::close() {
@@ -198,7 +206,7 @@ int32_t Queue::execute(const Command& command) {
                               static_cast<uint32_t>(wanted));
 }
 
-int Queue::turn(uint32_t count, uint32_t parity) {
+int Queue::turn(uint32_t count, uint32_t parity, bool stamp) {
   if (!ringOpen_) return -EBADF;
   if (failedResult_ != 0) return -EIO;
   if (parity > 1 || !admit(count)) return -EFAULT;
@@ -224,7 +232,11 @@ int Queue::turn(uint32_t count, uint32_t parity) {
     queueCommand(command.tag, UBLK_U_IO_COMMIT_AND_FETCH_REQ, command.result, address);
   }
   if (appended) queueMark(parity);
-  return wait(ready);
+  if (!stamp) return wait(ready);
+  clock_[0] = nowUs();
+  const int delivered = wait(ready);
+  clock_[1] = nowUs();
+  return delivered;
 }
 
 // Hand everything over, without waiting.

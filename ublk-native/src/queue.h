@@ -33,11 +33,11 @@ class Queue {
   void close();
   bool isOpen() const { return ringOpen_; }
 
-  // Memory that TypeScript shares: `depth` tags and commands, maxIoBytes of stage.
-  void bind(uint16_t* tags, Command* commands, const uint8_t* stage);
+  // Memory that TypeScript shares: `depth` tags and commands, maxIoBytes of stage, two stamps.
+  void bind(uint16_t* tags, Command* commands, const uint8_t* stage, double* clock);
 
   // See commitAndFetch in queue.ts.
-  int turn(uint32_t count, uint32_t parity);
+  int turn(uint32_t count, uint32_t parity, bool stamp);
   int supply(uint32_t tag, uint32_t bytes);
   void wakeIn(uint32_t microseconds) { wakeUs_ = microseconds; }
 
@@ -85,6 +85,7 @@ class Queue {
   uint16_t* tags_ = nullptr;
   Command* commands_ = nullptr;
   const uint8_t* stage_ = nullptr;
+  double* clock_ = nullptr;
   std::vector<TagState> states_;
   uint32_t goneCount_ = 0;
   uint32_t failedTag_ = 0;

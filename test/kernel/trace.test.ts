@@ -1,0 +1,177 @@
+/**
+ * Requests recorded on a real kernel, and replayed: on another device of ours and on null_blk of the same layout everything is
+ * the same; on a device that was made to differ the comparison says how.
+ */
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, it } from 'vitest'
+import { json, text, zslab } from './command-line.js'
+import {
+  cliPath,
+  closeAll,
+  create,
+  type Device,
+  must,
+  newKernelWarnings,
+  remove,
+  run,
+  start,
+  tick,
+} from './harness.js'
+
+const MIB = 1024 * 1024
+const LAYOUT = { zones: 16, zoneSize: 4 * MIB, zoneCapacity: 3 * MIB, maxOpen: 4, maxActive: 6 }
+
+afterEach(() => expect(newKernelWarnings()).toEqual([]))
+afterAll(async () => expect(await closeAll()).toEqual([]))
+
+const fio = (path: string, ...rest: string[]) =>
+  must('fio', [
+    ...['--name=trace', `--filename=${path}`, '--zonemode=zbd', '--direct=1', '--size=48M'],
+    ...['--ioengine=libaio', '--iodepth=8', '--max_open_zones=4', '--randrepeat=1', ...rest],
+  ])
+
+/** Lines of a trace. */
+const lines = (file: string) =>
+  readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+
+/** Record while `load` runs; the summary that the command prints when it is told to end. */
+async function record(device: Device, file: string, load: () => Promise<unknown>) {
+  const args = [cliPath, 'trace', 'record', device.path, '--output', file, '--json']
+  const { child, ended } = start(process.execPath, args)
+  while (!existsSync(file) || !readFileSync(file, 'utf8').includes('\n{"zones"')) await tick()
+  await load()
+  child.kill('SIGINT')
+  const { code, stdout, stderr } = await ended
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+const file = join(tmpdir(), 'trace-test.ndjson')
+
+/** A zoned null_blk with memory, through configfs; null where the kernel has none. */
+async function nullBlk(layout: typeof LAYOUT): Promise<{ path: string; remove(): void } | null> {
+  if ((await run('modprobe', ['null_blk', 'nr_devices=0'])).code !== 0) return null
+  await run('mount', ['-t', 'configfs', 'none', '/sys/kernel/config'])
+  const folder = '/sys/kernel/config/nullb/trace0'
+  mkdirSync(folder)
+  const set = (name: string, value: number) => writeFileSync(`${folder}/${name}`, String(value))
+  set('size', (layout.zones * layout.zoneSize) / MIB)
+  set('blocksize', 4096)
+  set('memory_backed', 1)
+  set('zoned', 1)
+  set('zone_size', layout.zoneSize / MIB)
+  set('zone_capacity', layout.zoneCapacity / MIB)
+  set('zone_nr_conv', 0)
+  set('zone_max_open', layout.maxOpen)
+  set('zone_max_active', layout.maxActive)
+  set('power', 1)
+  const index = readFileSync(`${folder}/index`, 'utf8').trim()
+  const path = existsSync('/dev/trace0') ? '/dev/trace0' : `/dev/nullb${index}`
+  while (!existsSync(path)) await tick()
+  return { path, remove: () => rmdirSync(folder) }
+}
+
+it('fio, resets and limits: recorded once, the same on ours and on null_blk, at any depth', async () => {
+  const device = await create({ ...LAYOUT, queues: 2 })
+  const recorded = await record(device, file, async () => {
+    await fio(device.path, '--rw=randrw', '--bs=4k-64k', '--number_ios=1500', '--fsync=64')
+    await must('blkzone', ['reset', '-o', '0', '-c', '2', device.path])
+    await must('blkzone', ['finish', '-o', String((4 * MIB) / 512), '-c', '1', device.path])
+    // One zone more than may be active: the kernel asks, the device refuses.
+    for (let zone = 0; zone < LAYOUT.zones; zone++) {
+      const offset = String((zone * 4 * MIB) / 512)
+      await run('blkzone', ['open', '-o', offset, '-c', '1', device.path])
+    }
+  })
+  const [header, zones, ...rest] = lines(file)
+  const requests = rest.slice(0, -1)
+  expect(header).toMatchObject({ zslabTrace: 1, device: { zones: 16, queues: 2 } })
+  expect(header.busy).toBeUndefined()
+  expect(zones).toEqual({ zones: [{ count: 16, condition: 'empty', wp: 0 }] })
+  expect(requests).toHaveLength(recorded.requests)
+  expect(rest.at(-1)).toMatchObject({ end: { requests: recorded.requests, lost: 0 } })
+  expect(recorded.lost).toBe(0)
+  const ops = new Set(requests.map(({ op }) => op))
+  for (const op of ['read', 'write', 'flush', 'reset', 'finish', 'open']) expect(ops).toContain(op)
+  const results = new Set(requests.map(({ result }) => result))
+  // ETOOMANYREFS: too many open zones.
+  expect(results).toContain(-109)
+  const bytes = (op: string) =>
+    requests
+      .filter(one => one.op === op && one.result > 0)
+      .reduce((sum, one) => sum + one.result, 0)
+  const { counters } = await json('stats', device.path)
+  expect([bytes('read'), bytes('write')]).toEqual([counters.readBytes, counters.writeBytes])
+
+  const other = await create({ ...LAYOUT })
+  for (const depth of ['1', '4']) {
+    const same = await json('trace', 'replay', other.path, file, '--reset', '--depth', depth)
+    expect(same).toMatchObject({ different: 0, differences: [], zones: [], skipped: 0 })
+    expect(same.requests).toBe(recorded.requests)
+    expect(same.checkedReads).toBeGreaterThan(100)
+  }
+  // Now it is not where the trace begins.
+  const refused = await zslab('trace', 'replay', other.path, file)
+  expect(refused).toMatchObject({ code: 1, stdout: '' })
+  expect(refused.stderr).toMatch(/was empty, wp 0 when the trace began: --reset makes it so/)
+  await must('blkzone', ['reset', other.path])
+  expect(await text('trace', 'replay', other.path, file)).toMatch(/\ndifferent +0\n/)
+
+  const reference = await nullBlk(LAYOUT)
+  if (reference === null) process.stdout.write('no null_blk here: not compared with it\n')
+  else {
+    const same = await json('trace', 'replay', reference.path, file)
+    reference.remove()
+    expect(same).toMatchObject({ different: 0, differences: [], zones: [] })
+  }
+  await remove(other)
+  await remove(device)
+})
+
+it('a device that differs is told by op, result and zone', async () => {
+  const device = await create(LAYOUT)
+  await record(device, file, () => fio(device.path, '--rw=write', '--bs=64k', '--size=12M'))
+  const other = await create({ ...LAYOUT, maxOpen: 2, maxActive: 2 })
+  const refused = await zslab('trace', 'replay', other.path, file)
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toMatch(
+    /is not like the device of the trace: limit of open zones 2 instead of 4, limit of active zones 2 instead of 6; or use --force/,
+  )
+  // Two zones that take all there is, and one that is gone.
+  await must('blkzone', ['open', '-o', String((8 * 4 * MIB) / 512), '-c', '2', other.path])
+  await must(process.execPath, [cliPath, 'zone', 'offline', other.path, '1'])
+  const { code, stdout } = await zslab('trace', 'replay', other.path, file, '--force', '--json')
+  expect(code).toBe(1)
+  const found = JSON.parse(stdout)
+  expect(found.different).toBeGreaterThan(10)
+  expect(found.differences).toContainEqual(
+    expect.objectContaining({ op: 'write', recorded: 'ok', replayed: 'EIO' }),
+  )
+  expect(found.zones).toContainEqual({
+    zone: 1,
+    recorded: { condition: 'full', wp: null },
+    replayed: { condition: 'offline', wp: null },
+  })
+  expect(found.same + found.different).toBe(found.requests)
+  await remove(other)
+  await remove(device)
+})
+
+it('appends, a second recorder, and the end of the device', async () => {
+  const device = await create({ ...LAYOUT, zones: 8 })
+  const args = [cliPath, 'trace', 'record', device.path]
+  const first = start(process.execPath, [...args, '--output', file])
+  while (!existsSync(file) || !readFileSync(file, 'utf8').includes('\n{"zones"')) await tick()
+  const second = await zslab('trace', 'record', device.path)
+  expect(second).toMatchObject({ code: 1, stdout: '' })
+  expect(second.stderr).toContain('is being recorded already: end that recording first')
+  await remove(device)
+  const { code, stderr } = await first.ended
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/there is no device|no living daemon/)
+})
