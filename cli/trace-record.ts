@@ -7,7 +7,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Connection, TraceEnd, TraceEntry, TraceStart } from '../daemon/client.js'
 import { ask } from './ask.js'
-import type { Io } from './io.js'
+import type { Interruption, Io } from './io.js'
 import { printJson, UsageError } from './output.js'
 import { plural } from './table.js'
 import { TRACE_VERSION, type TraceFooter, type TraceHeader, toRequest } from './trace-file.js'
@@ -114,24 +114,20 @@ async function stream(
   writer: Writer,
   merge: TraceMerge,
   { id, seconds }: RecordOptions,
+  interruption: Interruption,
 ): Promise<TraceEnd> {
-  const interruption = io.interruption()
   let isOver = false
   void interruption.done.then(() => {
     isOver = true
   })
   const endMs = io.nowMs() + seconds * 1000
-  try {
-    while (!isOver && !writer.isFull && io.nowMs() < endMs) {
-      const entries = merge.add(await connection.request('trace.read', { id }))
-      await writer.write(entries)
-      if (entries.length >= BUSY_BATCH || writer.isFull) continue
-      if (!(await io.wait(Math.min(POLL_MS, Math.max(0, endMs - io.nowMs()))))) isOver = true
-    }
-    return await connection.request('trace.stop', { id })
-  } finally {
-    interruption.cancel()
+  while (!isOver && !writer.isFull && io.nowMs() < endMs) {
+    const entries = merge.add(await connection.request('trace.read', { id }))
+    await writer.write(entries)
+    if (entries.length >= BUSY_BATCH || writer.isFull) continue
+    if (!(await io.wait(Math.min(POLL_MS, Math.max(0, endMs - io.nowMs()))))) isOver = true
   }
+  return await connection.request('trace.stop', { id })
 }
 
 /** Rejects with DaemonError when the device or its daemon goes: what was written until then is there, without an end. */
@@ -157,6 +153,8 @@ async function recordTo(
 ): Promise<void> {
   const { id, output, json } = options
   const connection = await (await io.client()).connect()
+  // From before there is anything to end: what was recorded until a Ctrl-C gets its last line.
+  const interruption = io.interruption()
   try {
     const start = await connection.request('trace.start', { id })
     const beganMs = io.nowMs()
@@ -164,7 +162,7 @@ async function recordTo(
     if (!json) io.err(`recording ${start.device.path}; Ctrl-C ends it\n`)
     const merge = new TraceMerge(decode)
     const writer = new Writer(sink, start, options.count)
-    const end = await stream(io, connection, writer, merge, options)
+    const end = await stream(io, connection, writer, merge, options, interruption)
     await writer.write(merge.add(end))
     const seconds = Math.round(io.nowMs() - beganMs) / 1000
     const { lost } = end
@@ -177,6 +175,7 @@ async function recordTo(
     else
       io.err(`${plural(recorded.requests, 'request')} in ${seconds.toFixed(1)} s, ${lost} lost\n`)
   } finally {
+    interruption.cancel()
     connection.close()
   }
 }

@@ -105,6 +105,7 @@ export class Recordings {
   }
 
   #nothing(id: number): never {
-    throw new DaemonError('DAEMON_ERR_TRACE', `device ${id} is not being recorded for this client`)
+    const message = `no recording of device ${id} for this client: it never began, or the device went away meanwhile`
+    throw new DaemonError('DAEMON_ERR_TRACE', message)
   }
 }

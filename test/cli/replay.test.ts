@@ -130,32 +130,50 @@ describe('the same drive', () => {
       ],
       ...[
         { ...write(2, 8), ...at(102, 1) },
-        { ...write(0, 16), ...at(103, 50) },
+        { ...read(3, 0), ...at(103, 50) },
+      ],
+      ...[
+        { ...write(1, 16), ...at(104, 50) },
+        { ...write(3, 0), ...at(105, 5) },
       ],
     ])
-    const running = new Set<number>()
-    const seen: string[] = []
-    const open: (() => void)[] = []
-    disk.instead = ({ sector }) => {
-      running.add(sector)
-      seen.push([...running].sort((a, b) => a - b).join(' '))
-      return null
-    }
+    const answers = new Map<number, () => void>()
     disk.delay = () =>
       new Promise(resolve => {
-        open.push(() => resolve())
-        // All that can begin has begun when nothing else is left to do.
-        const whenIdle = (turns: number): void => {
-          if (turns > 0) return void setImmediate(whenIdle, turns - 1)
-          open.shift()?.()
-          running.clear()
-        }
-        whenIdle(50)
+        const { sector } = disk.asked.at(-1)!
+        answers.set(sector, () => {
+          answers.delete(sector)
+          resolve()
+        })
       })
-    await replay('--depth', '8')
-    expect(seen.slice(0, 3)).toEqual(['0', '128', '256'])
-    expect(seen.slice(3, 6)).toEqual(['8', '8 136', '8 136 264'])
-    expect(seen[6]).not.toContain('8 ')
+    /** What is under way when nothing else can begin. */
+    const underWay = async () => {
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
+      return [...answers.keys()]
+    }
+    const ended = replay('--depth', '8')
+    // The first write to a zone makes it active: alone.
+    while (answers.size === 0) await new Promise(setImmediate)
+    for (const sector of [0, 128, 256]) {
+      expect(await underWay()).toEqual([sector])
+      answers.get(sector)!()
+    }
+    // 264 had ended when the read of 384 came; that is the only one that it waits for.
+    expect(await underWay()).toEqual([8, 136, 264])
+    answers.get(264)!()
+    expect(await underWay()).toEqual([8, 136, 384])
+    // 144 waits for 136, of its zone.
+    answers.get(8)!()
+    expect(await underWay()).toEqual([136, 384])
+    answers.get(136)!()
+    expect(await underWay()).toEqual([384, 144])
+    // The first write to zone 3 waits for all.
+    answers.get(384)!()
+    expect(await underWay()).toEqual([144])
+    answers.get(144)!()
+    expect(await underWay()).toEqual([384])
+    answers.get(384)!()
+    expect((await ended).out).toMatch(/^same +9\ndifferent +0$/m)
   })
 })
 

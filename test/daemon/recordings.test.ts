@@ -136,7 +136,7 @@ it('a second recorder is refused, and the first goes on', async () => {
     message: 'device 3 is being recorded already: end that recording first',
   })
   const other = new AbortController().signal
-  expect(() => recordings.read(3, other)).toThrow('device 3 is not being recorded for this client')
+  expect(() => recordings.read(3, other)).toThrow('no recording of device 3 for this client')
   await expect(recordings.stop(3, other)).rejects.toMatchObject({ code: 'DAEMON_ERR_TRACE' })
   device.write(0, 7)
   expect(sectors(recordings.read(3, owner.signal).entries)).toEqual([[7], []])
@@ -165,7 +165,7 @@ it('ends before its device goes, also while it begins', async () => {
   await recordings.start(3, owner.signal)
   await recordings.end(3)
   expect(device.state.recording).toBe(0)
-  expect(() => recordings.read(3, owner.signal)).toThrow('not being recorded')
+  expect(() => recordings.read(3, owner.signal)).toThrow('the device went away meanwhile')
   const starting = recordings.start(3, owner.signal)
   await recordings.end(3)
   await starting

@@ -4,8 +4,10 @@
  */
 import { beforeEach, expect, it } from 'vitest'
 import { Planner } from '../../daemon/plan.js'
+import { type Gate, VERDICT_TORN } from '../../daemon/seams.js'
 import { SharedState } from '../../daemon/shared-state.js'
 import { decodeEntries, type TraceEntry } from '../../daemon/trace-entries.js'
+import type { RingSource } from '../../daemon/trace-recorder.js'
 import { TraceRing, traceBase, traceBytes } from '../../daemon/trace-ring.js'
 import { STAMP_BIT } from '../../ublk-native/index.js'
 import {
@@ -43,12 +45,14 @@ let opened: number
 let closed: number
 let turn: number
 let nowUs: number
+let media: MemoryMedia
+let rings: RingSource
 
 beforeEach(() => {
   const buffer = new SharedArrayBuffer(SharedState.bytesNeeded(geometry, 1, DEPTH))
   SharedState.format(buffer, geometry, 1, DEPTH)
   state = new SharedState(buffer, geometry, 1, DEPTH)
-  const media = new MemoryMedia(geometry.totalBytes)
+  media = new MemoryMedia(geometry.totalBytes)
   queue = new FakeQueue(DEPTH, media)
   nowUs = BASE_US
   queue.nowUs = () => {
@@ -61,7 +65,7 @@ beforeEach(() => {
   opened = 0
   closed = 0
   turn = 0
-  const rings = {
+  rings = {
     open: () => {
       opened++
       return new TraceRing(traceMemory, 0)
@@ -171,6 +175,26 @@ it('a write whose copy failed is one request, recorded when it is over', () => {
   expect(drained()).toMatchObject([
     { op: 'write', result: -EIO, t: delivered - BASE_US, latencyUs: 30 },
   ])
+})
+
+it('a torn write is over when its part is stored: it does not come back', () => {
+  const gate: Gate = {
+    beginTurn: () => true,
+    arrive: () => VERDICT_TORN,
+    due: () => -1,
+    verdict: () => VERDICT_TORN,
+    tornSectors: () => 8,
+    tornResult: () => -EIO,
+    cause: () => 1,
+    endTurn: () => {},
+  }
+  planner = new Planner(queue, state, geometry, media, 0, DEPTH, { gate }, rings)
+  begin()
+  queue.submit(write(1, 0, 16))
+  kick()
+  kick()
+  expect(drained()).toMatchObject([{ op: 'write', sectors: 16, result: -EIO }])
+  expect(queue.completions.map(({ result }) => result)).toEqual([-EIO])
 })
 
 it('resets of a turn come first, as they were executed', () => {
