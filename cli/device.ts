@@ -6,11 +6,11 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { DeviceInfo, OptionSpec } from '../daemon/client.js'
-import { type CommonOptions, finishVerb, parseDevice } from './arguments.js'
+import { type CommonOptions, finishVerb, parseDevice, parseInteger } from './arguments.js'
 import { ask, isDaemonRunning } from './ask.js'
 import type { ClientModule, Io } from './io.js'
 import { printResult } from './output.js'
-import { formatFields, formatSize, formatTable, left, right } from './table.js'
+import { formatFields, formatSize, formatTable, left, plural, right } from './table.js'
 
 function limit(count: number): string {
   return count === 0 ? 'no limit' : String(count)
@@ -168,13 +168,24 @@ async function recover(io: Io, id: number, options: CommonOptions): Promise<void
   printResult(io, options.json === true, device, text)
 }
 
-async function powerCut(io: Io, id: number, options: CommonOptions): Promise<void> {
-  const result = await ask(io, 'device.power-cut', { id })
-  printResult(io, options.json === true, result, () =>
-    result.state === 'live'
-      ? `/dev/ublkb${id} is back\n`
-      : `power is off: /dev/ublkb${id} is ${result.user}, and comes back when that lets go of it\n`,
-  )
+interface PowerCutOptions extends CommonOptions {
+  seed?: string
+}
+
+async function powerCut(io: Io, id: number, options: PowerCutOptions): Promise<void> {
+  const params: { id: number; seed?: number } = { id }
+  if (options.seed !== undefined) params.seed = parseInteger('--seed', options.seed, 0, 2 ** 32 - 1)
+  const result = await ask(io, 'device.power-cut', params)
+  printResult(io, options.json === true, result, () => {
+    const { lost, seed, state, user } = result
+    const what =
+      lost === null
+        ? ''
+        : `${formatSize(lost.bytes)} of ${plural(lost.zones, 'zone')} lost, seed ${seed}\n`
+    return state === 'live'
+      ? `/dev/ublkb${id} is back\n${what}`
+      : `power is off: /dev/ublkb${id} is ${user}, and comes back when that lets go of it\n${what}`
+  })
 }
 
 /** The flags of `create` need the option table, which is loaded with the client. */
@@ -212,9 +223,13 @@ export async function registerDevice(command: Command, io: Io): Promise<void> {
   const cut = command
     .command('power-cut')
     .argument('<DEV>', 'number or path')
+    .option(
+      '--seed <n>',
+      'in memory: how much of what was not flushed goes (default: random, and printed)',
+    )
     .description('take the power away and give it back: what was not flushed is gone')
     .action((dev, options) => powerCut(io, parseDevice(dev), options))
-  finishVerb(cut, ['zslab device power-cut 0', 'zslab device power-cut 0 & umount /mnt'])
+  finishVerb(cut, ['zslab device power-cut 0', 'zslab device power-cut 0 --seed 7'])
   const recovery = command
     .command('recover')
     .argument('<DEV>', 'number or path')

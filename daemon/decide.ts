@@ -151,6 +151,7 @@ export class Decider {
     if (!this.#requests.isWithin(tag)) return this.#outOfRange(tag)
     const status = this.#admit(UBLK_IO_OP_WRITE, tag, sectors)
     if (status < 0) return this.#refuse(tag, status)
+    if (this.#holder !== null && this.#requests.isFua(tag)) this.#holder.wroteDurably(tag)
     this.#transfer(COMMAND_WRITE, tag, sectors)
   }
 
@@ -164,6 +165,7 @@ export class Decider {
     this.#counters[COUNTER_APPEND_BYTES]! += sectors * 512
     // The descriptor of an append names the start of the zone: low words cannot overflow within a zone.
     const low = ((requests.startLow(tag) & ~this.#offsetMask) | offset) >>> 0
+    if (this.#holder !== null && requests.isFua(tag)) this.#holder.wroteDurably(tag)
     this.#commands.append(COMMAND_WRITE, tag, low, requests.startHigh(tag), sectors)
   }
 

@@ -29,9 +29,11 @@ import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
 import { FaultOrders } from './fault-orders.js'
 import { FAULT_FILE_BYTES, faultWords } from './fault-rules.js'
+import { flushMarkBytes } from './flush-marks.js'
 import { compressionOf, mediaOptions } from './media-options.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
+import { loseUnflushed, type PowerCutLoss } from './power-cut.js'
 import { QueuePool, type SpawnQueue } from './queue-pool.js'
 import type { WorkerTask } from './queue-worker.js'
 import { SharedState } from './shared-state.js'
@@ -84,6 +86,7 @@ export class Device {
   readonly #host: DeviceHost
   #buffer: ArrayBuffer | null = null
   #faultBuffer: ArrayBuffer | null = null
+  #markBuffer: ArrayBuffer | null = null
   #charFd = -1
   #pool: QueuePool | null = null
   #state: SharedState | null = null
@@ -159,11 +162,18 @@ export class Device {
     }
   }
 
+  /** A drive in memory whose power was cut, again: under its old number, with what it still has. */
+  static restart({ record, geometry }: Device, host: DeviceHost): Promise<Device> {
+    return Device.#add({ ...record.options, id: record.id }, geometry, null, host, record)
+  }
+
+  /** `kept`: its state folder is there, and goes on. */
   static async #add(
     options: DeviceOptions,
     geometry: Geometry,
     image: DriveImage | null,
     host: DeviceHost,
+    kept: DeviceRecord | null = null,
   ): Promise<Device> {
     const { control } = host
     const added = await control.addDevice({
@@ -180,14 +190,14 @@ export class Device {
         const message = `this kernel does not offer ublk features 0x${missing.toString(16)}: use Linux 6.6 or newer`
         throw new DaemonError('DAEMON_ERR_KERNEL', message)
       }
-      createStateDirectory(added.id)
+      if (kept === null) createStateDirectory(added.id)
       const { queueCount, depth, maxIoBytes } = added
-      const { queueCount: tableQueueCount, depth: tableDepth } = image?.description ?? added
+      const { queueCount: tableQueueCount, depth: tableDepth } = kept ?? image?.description ?? added
       const sizes = { queueCount, depth, maxIoBytes, tableQueueCount, tableDepth }
       device = new Device(newRecord(added.id, options, sizes), geometry, image, host)
       writeRecord(device.record)
       image?.restore(devicePath(added.id))
-      device.#map(image === null)
+      device.#map(image === null && kept === null)
       await control.setParams(added.id, device.#params())
       await device.#startQueues()
       await control.start(added.id, process.pid)
@@ -245,21 +255,21 @@ export class Device {
   }
 
   /**
-   * Stop the disk, and forget what the image does not have. `gone` resolves when nobody has the old disk any more, and a new
-   * one can be made.
+   * Stop the disk, and forget what was not flushed: of an image what it does not have, of a drive in memory as much as the seed
+   * says (`lost`). `gone` resolves when nobody has the old disk any more, and a new one can be made.
    */
-  async cutPower(): Promise<{ gone: Promise<void> }> {
-    const { image } = this.record.options
-    if (image == null) {
-      const message = `/dev/ublkb${this.id} lives in memory, which power takes as a whole: make the device with --image`
-      throw new DaemonError('DAEMON_ERR_OPTION', message)
-    }
+  async cutPower(seed: number): Promise<{ gone: Promise<void>; lost: PowerCutLoss | null }> {
     const { control } = this.#host
     await control.stop(this.id)
-    await this.#abandon()
+    await this.#releaseQueues(true)
+    const { image } = this.record.options
+    const marks = new Int32Array(this.#markBuffer!)
+    const lost =
+      image == null ? loseUnflushed(this.state.table, this.geometry, this.media, marks, seed) : null
+    this.#unmap()
     // A daemon that dies now finds nothing to save.
-    rmSync(join(devicePath(this.id), 'table'))
-    return { gone: control.delete(this.id) }
+    if (image != null) rmSync(join(devicePath(this.id), 'table'))
+    return { gone: control.delete(this.id), lost }
   }
 
   /**
@@ -283,6 +293,8 @@ export class Device {
     this.#state.stopRequested = false
     const faults = join(directory, 'faults')
     this.#faultBuffer = mapShared(faults, FAULT_FILE_BYTES, !existsSync(faults))
+    const flushed = join(directory, 'flushed')
+    this.#markBuffer = mapShared(flushed, flushMarkBytes(this.geometry), !existsSync(flushed))
     // A recording ends with its daemon.
     this.#state.recording = 0
     rmSync(join(directory, 'trace'), { force: true })
@@ -293,9 +305,11 @@ export class Device {
     this.#media?.close()
     this.#media = null
     this.#state = null
-    for (const buffer of [this.#buffer, this.#faultBuffer]) if (buffer !== null) unmapShared(buffer)
+    const buffers = [this.#buffer, this.#faultBuffer, this.#markBuffer]
+    for (const buffer of buffers) if (buffer !== null) unmapShared(buffer)
     this.#buffer = null
     this.#faultBuffer = null
+    this.#markBuffer = null
   }
 
   #params() {

@@ -19,8 +19,6 @@ import type { DriveTime } from './gate.js'
 import type { LatencyProfile } from './latency-profiles.js'
 import type { Requests } from './requests.js'
 
-/** include/uapi/linux/ublk_cmd.h */
-const UBLK_IO_F_FUA = 1 << 13
 const SECTOR_BYTES = 512
 
 export class ModelledDrive implements DriveTime {
@@ -49,7 +47,7 @@ export class ModelledDrive implements DriveTime {
     if (zone >= this.#zoneCount) return nowUs
     const offset = requests.offset(tag) * SECTOR_BYTES
     const bytes = requests.sectors(tag) * SECTOR_BYTES
-    const isDurable = (requests.opAndFlags(tag) & UBLK_IO_F_FUA) !== 0
+    const isDurable = requests.isFua(tag)
     switch (op) {
       case UBLK_IO_OP_READ:
         return model.read(zone, offset, bytes, nowUs)

@@ -46,6 +46,9 @@ export class FlushHolder implements Holder {
     }
   }
 
+  /** A device with an image has no FUA: the kernel makes it a write and a flush. */
+  wroteDurably(): void {}
+
   released(): number {
     if (this.#count === 0 || !this.#tickets.isDone(this.#ticketOf[this.#first]!)) return -1
     const tag = this.#tags[this.#first]!

@@ -196,9 +196,15 @@ export interface Verbs {
   }
   'device.recover': { params: { id: number }; result: DeviceInfo }
   'device.power-cut': {
-    params: { id: number }
-    /** `off`: until `user` lets go of it. */
-    result: { id: number; state: 'live' | 'off'; user: string | null }
+    params: { id: number; seed?: number }
+    /** `off`: until `user` lets go of it. Of a drive in memory: the seed, and what was lost by it. */
+    result: {
+      id: number
+      state: 'live' | 'off'
+      user: string | null
+      seed: number | null
+      lost: { zones: number; bytes: number } | null
+    }
   }
   'zone.report': {
     params: { id: number; first?: number; count?: number; condition?: ZoneCondition }

@@ -17,15 +17,17 @@ import {
   scheduleAsBatch,
   unmapShared,
 } from '../ublk-native/index.js'
-import { ENODEV, Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { ENODEV, Geometry, type GeometryOptions, type ZoneTable } from '../zone-model/index.js'
 import { ModelledDrive } from './drive-time.js'
 import { FAULT_FILE_BYTES, FaultRules, faultWords } from './fault-rules.js'
 import { FlushHolder } from './flush-holder.js'
+import { FlushMarks, flushMarkBytes } from './flush-marks.js'
 import { FlushTickets } from './flush-tickets.js'
 import { RequestGate } from './gate.js'
 import { LATENCY_PROFILES } from './latency-profiles.js'
 import { Planner } from './plan.js'
 import { Requests } from './requests.js'
+import type { Holder } from './seams.js'
 import { serve } from './serve.js'
 import { SharedState } from './shared-state.js'
 import type { RingSource } from './trace-recorder.js'
@@ -51,9 +53,13 @@ export interface WorkerTask {
 }
 
 /** Faults are looked for in every turn: they may be ordered at any time. */
-function openGate(task: WorkerTask, queue: Queue, geometry: Geometry): RequestGate {
+function openGate(
+  task: WorkerTask,
+  queue: Queue,
+  requests: Requests,
+  geometry: Geometry,
+): RequestGate {
   const words = faultWords(mapShared(join(task.directory, 'faults'), FAULT_FILE_BYTES, false))
-  const requests = new Requests(queue.descriptors, geometry)
   const faults = new FaultRules(words, requests, geometry.blockSizeBytes / 512)
   const profile = LATENCY_PROFILES[task.latency]
   const drive = profile === undefined ? null : new ModelledDrive(profile, geometry, requests)
@@ -86,6 +92,18 @@ class WorkerRing implements RingSource {
   }
 }
 
+/** What a power cut may not take: of an image what the flusher has brought there, of a drive in memory what is marked. */
+function openHolder(
+  task: WorkerTask,
+  table: ZoneTable,
+  requests: Requests,
+  geometry: Geometry,
+): Holder {
+  if (task.tickets !== null) return new FlushHolder(new FlushTickets(task.tickets), task.depth)
+  const buffer = mapShared(join(task.directory, 'flushed'), flushMarkBytes(geometry), false)
+  return new FlushMarks(new Int32Array(buffer), table, requests)
+}
+
 function run(task: WorkerTask): void {
   const geometry = Geometry.create(task.geometry)
   const { tableQueueCount, tableDepth } = task
@@ -106,9 +124,9 @@ function run(task: WorkerTask): void {
       state.table.markByteOffset(task.queueId, 1),
     ],
   })
-  const holder =
-    task.tickets === null ? null : new FlushHolder(new FlushTickets(task.tickets), task.depth)
-  const seams = { gate: openGate(task, queue, geometry), holder }
+  const requests = new Requests(queue.descriptors, geometry)
+  const holder = openHolder(task, state.table, requests, geometry)
+  const seams = { gate: openGate(task, queue, requests, geometry), holder }
   const { queueId, depth } = task
   const rings = new WorkerRing(task)
   const planner = new Planner(queue, state, geometry, media, queueId, depth, seams, rings)

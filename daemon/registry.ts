@@ -182,32 +182,40 @@ export class Registry {
   /**
    * The drive loses its power and gets it back: what was not flushed is gone, nothing is open. The block device goes and comes
    * back, so that the kernel knows nothing of before. While a file system holds the old one it stays off: then this resolves
-   * with who holds it, and it comes back when that lets go.
+   * with who holds it, and it comes back when that lets go. Of a drive in memory a seed says how much is gone.
    */
-  async powerCut(id: number): Promise<Verbs['device.power-cut']['result']> {
+  async powerCut(id: number, given?: number): Promise<Verbs['device.power-cut']['result']> {
     const user = deviceUser(id)
     const device = this.#own(id)
-    const { gone } = await this.#inTurn(async () => {
-      await this.recordings.end(id)
-      const cut = await device.cutPower()
+    const isInMemory = device.record.options.image == null
+    if (!isInMemory && given !== undefined) {
+      const message = `--seed ${given}: a drive in an image loses just what was not flushed: leave the option out`
+      throw new DaemonError('DAEMON_ERR_OPTION', message)
+    }
+    const seed = isInMemory ? (given ?? randomInt(2 ** 32)) : null
+    const { gone, lost } = await this.#inTurn(async () => {
+      const cut = await device.cutPower(seed ?? 0)
       this.#devices.delete(id)
       this.#space.remove(id)
       this.#off.add(id)
-      this.#log.info({ device: id, user }, 'power cut')
+      this.#log.info({ device: id, user, seed, lost: cut.lost }, 'power cut')
       return cut
     })
     const back = gone.then(() => this.#inTurn(() => this.#powerOn(device)))
     if (user === null) await back
     else back.catch(error => this.#log.error({ device: id, err: error }, 'no power any more'))
-    return { id, state: user === null ? 'live' : 'off', user }
+    return { id, state: user === null ? 'live' : 'off', user, seed, lost }
   }
 
-  async #powerOn({ record }: Device): Promise<void> {
-    const { id, options } = record
+  async #powerOn(device: Device): Promise<void> {
+    const { id, options } = device.record
     this.#off.delete(id)
-    removeStateDirectory(id)
-    const image = findImage({ image: options.image })
-    this.#add(await Device.create({ ...options, id }, this.#host, image))
+    if (options.image == null) this.#add(await Device.restart(device, this.#host))
+    else {
+      removeStateDirectory(id)
+      const image = findImage({ image: options.image })
+      this.#add(await Device.create({ ...options, id }, this.#host, image))
+    }
     this.#log.info({ device: id }, 'power is back')
   }
 

@@ -13,6 +13,8 @@ import {
 } from '../zone-model/index.js'
 
 const OP_MASK = 0xff
+/** include/uapi/linux/ublk_cmd.h */
+const UBLK_IO_F_FUA = 1 << 13
 
 export class Requests {
   readonly #descriptors: Uint32Array
@@ -35,6 +37,11 @@ export class Requests {
   /** Op and the kernel's flags (UBLK_IO_F_*), as they came. */
   opAndFlags(tag: number): number {
     return this.#descriptors[tag * DESCRIPTOR_WORDS]!
+  }
+
+  /** Whether a write is to be durable when it is done. */
+  isFua(tag: number): boolean {
+    return (this.#descriptors[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_FUA) !== 0
   }
 
   /** Length in sectors; of a report, how many zones. */

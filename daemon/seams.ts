@@ -41,6 +41,8 @@ export interface Gate {
 export interface Holder {
   /** Whether the commit of this tag waits. Then released() gives it, later. */
   keeps(tag: number, op: number): boolean
+  /** A write or append with FUA was planned: never kept, but told. */
+  wroteDurably(tag: number): void
   /** The next tag whose commit may go, or -1. Called at the start of each turn, until -1. */
   released(): number
   /** What to commit for the tag that released() gave: 0, or -errno. */

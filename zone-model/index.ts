@@ -39,6 +39,7 @@ export {
   reportZones,
   type ZoneDescriptor,
 } from './report.js'
+export { retreatZone } from './retreat.js'
 export * from './status.js'
 export { TableCopier } from './table-copy.js'
 export {

@@ -26,6 +26,7 @@ beforeEach(() => {
     'addFault',
     'listFaults',
     'clearFaults',
+    'powerCut',
     'explain',
   ]
   const registry = Object.fromEntries([...names, 'stats'].map(name => [name, operation(name)]))
@@ -62,6 +63,7 @@ it.each([
   ['zone.offline', { id: 0, first: 0 }],
   ['zone.offline', { id: 0, first: '1', count: 1 }],
   ['zone.read-only', { id: 0, first: 0, count: 0 }],
+  ['device.power-cut', { id: 0, seed: -1 }],
   ['fault.add', { id: 0 }],
   ['fault.add', { id: 0, op: 'toString' }],
   ['fault.add', { id: 0, op: 'read', first: -1 }],
@@ -100,6 +102,7 @@ it.each([
     'addFault [1,{"op":"read","errno":"EIO","seed":0}]',
   ],
   ['fault.list', { id: 1 }, 'listFaults [1]'],
+  ['device.power-cut', { id: 1, seed: 5 }, 'powerCut [1,5]'],
   ['fault.clear', { id: 1, fault: 2 }, 'clearFaults [1,2]'],
   ['device.create', { zones: '16' }, 'create [{"zones":"16"}]'],
   ['trace.start', { id: 2 }, 'trace start [2,{}]'],

@@ -60,6 +60,10 @@ class ToldHolder implements Holder {
     if (this.isKeeping) this.kept.push(tag)
     return this.isKeeping
   }
+  durable: number[] = []
+  wroteDurably(tag: number): void {
+    this.durable.push(tag)
+  }
   released = () => this.free.shift() ?? -1
   resultOf = () => this.result
 }
@@ -198,6 +202,14 @@ describe('a holder', () => {
   it('is not asked about a write, nor about what was refused', () => {
     turn(write(1, 0, 16), write(1, 64, 16), request(UBLK_IO_OP_ZONE_RESET, 99))
     expect(holder.kept).toEqual([])
+  })
+
+  it('is told of a write with FUA that was planned', () => {
+    const fua = (one: FakeRequest): FakeRequest => ({ ...one, op: one.op | (1 << 13) })
+    turn(fua(write(1, 0, 16)), fua(write(1, 64, 8)), write(1, 16, 8))
+    expect(holder.durable).toEqual([0])
+    turn(fua(request(UBLK_IO_OP_ZONE_APPEND, 2, 0, 8)))
+    expect(holder.durable).toHaveLength(2)
   })
 
   it('lets pass what it does not want', () => {

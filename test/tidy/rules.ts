@@ -160,6 +160,7 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/drive-time.ts': ['constructor'],
   'daemon/serve.ts': [],
   'daemon/flush-holder.ts': ['constructor'],
+  'daemon/flush-marks.ts': ['constructor', 'flushMarkBytes'],
   'daemon/refusals.ts': ['constructor', 'last'],
   'daemon/trace-recorder.ts': ['constructor', '#turnTo'],
   'daemon/trace-ring.ts': ['traceBase', 'constructor', 'recording', 'turnUs', 'ready', 'drain'],
