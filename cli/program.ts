@@ -62,6 +62,11 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import('./trace.js')).registerTrace,
   },
   {
+    name: 'image',
+    summary: 'check, repair, snapshot and clone drives that live in a directory',
+    load: async () => (await import('./image.js')).registerImage,
+  },
+  {
     name: 'daemon',
     summary: 'run the daemon in the foreground (commands start one when they need it)',
     load: async () => (await import('./daemon.js')).registerDaemon,

@@ -5,8 +5,13 @@
  * is found and named, never served as data that it is not; what can be saved of a damaged image is saved.
  * Non-goals: checksums of the data itself (a disk has its own), several users of one image, deciding when to flush.
  */
+
+export { copyImage, type ImageCopy } from './copy.js'
 export type { ImageDescription } from './description.js'
 export { IMAGE_ERRORS, ImageError, type ImageErrorCode } from './errors.js'
 export { type ImageFile, type ImageFiles, NODE_FILES } from './files.js'
 export { Image, type OpenOptions } from './image.js'
+export type { Inspection, LostPages, ZoneInspection } from './inspect.js'
 export { startTicksOf } from './lock.js'
+export { checkImage, repairImage } from './repair.js'
+export type { FileDamage } from './salvage.js'

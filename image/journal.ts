@@ -42,6 +42,8 @@ export class Journal {
   end = BLOCK_BYTES
   /** Where a record is damaged that others follow; null: nowhere. */
   damageAt: number | null = null
+  /** Blocks of the valid records behind the damage, the newest of each. */
+  readonly later = new Map<number, Uint8Array>()
   #sequence = 0
 
   /**
@@ -142,9 +144,10 @@ export class Journal {
   #lookForMore(): void {
     const probe = new Uint8Array(1)
     for (let at = this.end + BLOCK_BYTES; this.file.read(at, probe) > 0; at += BLOCK_BYTES) {
-      if (this.#read(at, this.#sequence, false) === null) continue
+      const record = this.#read(at, this.#sequence, false)
+      if (record === null) continue
       this.damageAt = this.end
-      return
+      for (const [block, bytes] of record.blocks) this.later.set(block, bytes)
     }
   }
 }

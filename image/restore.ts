@@ -8,7 +8,6 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  COMPRESSED_BYTES_MAX,
   mapShared,
   PAGE_BYTES,
   PAGE_COMPRESSED,
@@ -25,12 +24,9 @@ import { losePower, type PowerLoss, wpOf, ZoneTable } from '../zone-model/index.
 import { DirtyBlocks } from './dirty.js'
 import type { ImageFile } from './files.js'
 import { BLOCK_BYTES, SECTORS_A_PAGE, type StateLayout } from './layout.js'
+import { isLost, placeOf } from './places.js'
 import type { ImageStore } from './store.js'
 import { damaged } from './superblock.js'
-
-/** The length in the word of a page that is lost: no compressed page is that long, so reading it is EIO. */
-export const LOST_LENGTH = COMPRESSED_BYTES_MAX + 1
-export const LOST_WORD_HIGH = LOST_LENGTH << 16
 
 /** The table of the durable state, without the blocks' padding. */
 export function durableTable(store: ImageStore): Uint8Array {
@@ -134,7 +130,7 @@ class PagesRestorer {
     const kind = this.#kinds[page]!
     if (kind > PAGE_COMPRESSED) this.#refuse(page, `page ${page} is of no kind that there is`)
     if (page < inPlacePages) {
-      if (kind === PAGE_COMPRESSED) this.#checkPlace(page, kind, 0)
+      if (kind === PAGE_COMPRESSED) this.#endOf(page, kind, 0)
       return
     }
     const zone = Math.floor(page / pagesAZone)
@@ -145,24 +141,19 @@ class PagesRestorer {
       return
     }
     if (kind === PAGE_FILL) return
-    const end = this.#checkPlace(page, kind, zone)
+    const end = this.#endOf(page, kind, zone)
     this.#cursors[zone] = Math.max(this.#cursors[zone]!, end)
     if (wp < SECTORS_A_PAGE && kind === PAGE_RAW) this.#clearTail(page, wp * 512)
   }
 
   /** Where a page's bytes end, from the beginning of its zone's part of `data`; rounded up as the media does. */
-  #checkPlace(page: number, kind: number, zone: number): number {
+  #endOf(page: number, kind: number, zone: number): number {
     const low = this.#words[page * 2]!
     const high = this.#words[page * 2 + 1]!
-    const length = high >>> 16
-    if (kind === PAGE_COMPRESSED && length === LOST_LENGTH) return 0
-    const from = (high & 0xffff) * 2 ** 32 + low - this.#layout.dataBase(zone)
-    const isLength =
-      kind === PAGE_RAW ? length === PAGE_BYTES : length > 0 && length <= COMPRESSED_BYTES_MAX
-    const isInside = from >= 0 && from + length <= this.#layout.strideBytes
-    if (!isLength || !isInside || page < this.#layout.inPlacePages)
-      this.#refuse(page, `the place of page ${page} is none of its zone's`)
-    return from + Math.ceil(length / 8) * 8
+    if (isLost(kind, high)) return 0
+    const place = placeOf(this.#layout, page, kind, low, high)
+    if (place === null) this.#refuse(page, `the place of page ${page} is none of its zone's`)
+    return Math.ceil((place.position + place.length - this.#layout.dataBase(zone)) / 8) * 8
   }
 
   /** Sectors behind the write pointer read as zeros; what is there was in flight. */

@@ -337,6 +337,11 @@ export class ZoneTable {
     )
   }
 
+  /** Where all that the table has of a zone is: bytes from the first word of the table. */
+  zoneByteOffset(zone: number): number {
+    return (this.zoneBase + zone * layout.ZONE_WORDS) * 4
+  }
+
   /** Where a queue's mark of that parity is: bytes from the first word of the table; a multiple of 8; 8 bytes long. */
   markByteOffset(queue: number, parity: number): number {
     assert(queue >= 0 && queue < this.queueCount, 'queue exists')

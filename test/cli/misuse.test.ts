@@ -112,6 +112,7 @@ it('every verb has examples in its help', async () => {
   const groups: Record<string, string[]> = {
     device: ['create', 'list', 'show', 'delete', 'recover'],
     zone: ['report', 'open', 'close', 'finish', 'reset', 'offline'],
+    image: ['check', 'repair', 'snapshot', 'clone'],
   }
   const verbs = ['start', 'doctor', 'explain', 'stats', 'daemon', 'vm'].map(verb => [verb])
   for (const [group, names] of Object.entries(groups))

@@ -14,8 +14,7 @@ int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
   return storePart(offset, ZERO_PAGE, length, tally);
 }
 
-// The memory of what was taken last in an ordered region can be taken again: that of a write that failed, say. Not of an
-// image: what is durable may still be there.
+// The memory of what was taken last in an ordered region can be taken again (not of an image: it may be durable there).
 int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
   const bool inPlace = isInPlace(first << PAGE_SHIFT);
   // The memory first: killed between the two, the pages are raw zeros, which is right as well.

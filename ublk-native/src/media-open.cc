@@ -94,10 +94,8 @@ int Media::openFiles(std::string& problem) {
     return -errno;
   }
   if (!durable_) return 0;
-  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
-  const uint64_t parts = (mapBytes + PAGE_MASK) / PAGE_BYTES;
   problem = "dirty";
-  const uint64_t dirtyBytes = (parts + 31) / 32 * sizeof(uint32_t);
+  const uint64_t dirtyBytes = ((mapBytes() + PAGE_MASK) / PAGE_BYTES + 31) / 32 * sizeof(uint32_t);
   const char* call;
   const int fd = openShared(options_.directory + "/dirty", static_cast<int64_t>(dirtyBytes),
                             options_.create, &call);
@@ -119,8 +117,7 @@ int Media::checkFiles(std::string& problem) const {
   if (const int bad = readAll(pagesFd_, reinterpret_cast<uint8_t*>(&head), sizeof head, 0); bad)
     return bad;
   if (const int wrong = checkHeader(head, problem); wrong != 0) return wrong;
-  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
-  if (static_cast<uint64_t>(pages.st_size) == mapBytes &&
+  if (static_cast<uint64_t>(pages.st_size) == mapBytes() &&
       static_cast<uint64_t>(data.st_size) == dataBytes_)
     return 0;
   problem = "the files `pages` and `data` have been cut or grown";
@@ -128,17 +125,16 @@ int Media::checkFiles(std::string& problem) const {
 }
 
 int Media::map(std::string& problem) {
-  const uint64_t mapBytes = wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t);
   problem = "memory for the page map";
   if (options_.create) {
     if (ftruncate(dataFd_, static_cast<off_t>(dataBytes_)) != 0) return -errno;
-    if (ftruncate(pagesFd_, static_cast<off_t>(mapBytes)) != 0) return -errno;
+    if (ftruncate(pagesFd_, static_cast<off_t>(mapBytes())) != 0) return -errno;
     if (const int full = allocate(pagesFd_, 0, kindsAt_); full != 0) return full;
   } else if (const int wrong = checkFiles(problem); wrong != 0) {
     return wrong;
   }
   const int both = PROT_READ | PROT_WRITE;
-  if (const int bad = map_.map(pagesFd_, mapBytes, both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
+  if (const int bad = map_.map(pagesFd_, mapBytes(), both, MAP_SHARED | MAP_NORESERVE); bad) return bad;
   if (const int bad = data_.map(dataFd_, dataBytes_, both, MAP_SHARED | MAP_NORESERVE); bad)
     return bad;
   // What is on a disk need not be in memory.
@@ -147,8 +143,8 @@ int Media::map(std::string& problem) {
   regions_ = reinterpret_cast<Region*>(map_.bytes + sizeof(PagesHeader));
   kinds_ = map_.bytes + kindsAt_;
   words_ = reinterpret_cast<uint64_t*>(map_.bytes + wordsAt_);
-  kindsReady_.resize(mapBytes / PAGE_BYTES + 1);
-  wordsReady_.resize(mapBytes / PAGE_BYTES + 1);
+  kindsReady_.resize(mapBytes() / PAGE_BYTES + 1);
+  wordsReady_.resize(mapBytes() / PAGE_BYTES + 1);
   problem.clear();
   if (!options_.create) return header_->owner == getpid() ? 0 : recount();
   header_->version = PAGES_VERSION;

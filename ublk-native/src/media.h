@@ -133,6 +133,7 @@ class Media {
   static Value load64(const Value* at) {
     return __atomic_load_n(at, __ATOMIC_RELAXED);
   }
+  uint64_t mapBytes() const { return wordsAt_ + (bytes() >> PAGE_SHIFT) * sizeof(uint64_t); }
   bool isInPlace(uint64_t offset) const { return offset < options_.inPlaceBytes; }
   uint64_t regionOf(uint64_t offset) const { return offset >> regionShift_; }
   uint64_t regionEnd(uint64_t offset) const {

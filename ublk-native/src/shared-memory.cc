@@ -11,12 +11,6 @@
 #include "napi-util.h"
 
 namespace ublk {
-namespace {
-
-constexpr int PRCTL_SET_IO_FLUSHER = 57;
-
-}  // namespace
-
 int openShared(const std::string& path, int64_t bytes, bool create, const char** syscall) {
   *syscall = "open";
   const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
@@ -40,6 +34,8 @@ int openShared(const std::string& path, int64_t bytes, bool create, const char**
 }
 
 namespace {
+
+constexpr int PRCTL_SET_IO_FLUSHER = 57;
 
 // mapShared(path, bytes, create): ArrayBuffer | Outcome
 Napi::Value mapShared(const Napi::CallbackInfo& info) {
