@@ -1,5 +1,5 @@
 /** Images on files: what they keep, who may use them, copies. Damage: image-damage.test.ts; power cuts: power-cut.test.ts. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkImage, copyImage, Image } from '../../image/index.js'
