@@ -7,12 +7,7 @@
  * Run: node dist/bench/estimate.js [--json]
  */
 import os from 'node:os'
-import {
-  benchPages,
-  type Compression,
-  PAGE_BYTES,
-  SCRATCH_PAGE_BYTES,
-} from '../ublk-native/index.js'
+import { benchPages, PAGE_BYTES, SCRATCH_PAGE_BYTES } from '../ublk-native/index.js'
 import { MIXTURES, SORTS } from './data.js'
 import { median, printTable } from './table.js'
 
@@ -21,7 +16,7 @@ const BYTES = 16 << 20
 
 interface Row {
   data: string
-  compression: Compression
+  compression: 'lz4' | 'zstd'
   /** Times of packing all pages, with the estimate and with each page tried: median of the rounds' ratios. */
   timeRatio: number
   pages: number
@@ -43,15 +38,15 @@ function packedPages(scratch: Uint8Array): { pages: number; bytes: number } {
   return { pages, bytes }
 }
 
-function measure(data: string, bytes: Uint8Array, compression: Compression): Row {
+function measure(data: string, bytes: Uint8Array, compression: 'lz4' | 'zstd'): Row {
   const scratch = new Uint8Array((bytes.length / PAGE_BYTES) * SCRATCH_PAGE_BYTES)
   const ratios: number[] = []
   let all = packedPages(scratch)
   let likely = all
   for (let round = 0; round < ROUNDS; round++) {
-    const without = benchPages('attempt', bytes, scratch, PAGE_BYTES, compression, 1)
+    const without = benchPages('attempt', bytes, scratch, compression, 1)
     all = packedPages(scratch)
-    const withIt = benchPages('estimate', bytes, scratch, PAGE_BYTES, compression, 1)
+    const withIt = benchPages('estimate', bytes, scratch, compression, 1)
     likely = packedPages(scratch)
     ratios.push(withIt / without)
   }

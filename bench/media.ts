@@ -12,6 +12,7 @@
 import os from 'node:os'
 import {
   benchMedia,
+  benchNs,
   benchPages,
   type Compression,
   type NativeMedia,
@@ -19,7 +20,7 @@ import {
   PAGE_BYTES,
   SCRATCH_PAGE_BYTES,
 } from '../ublk-native/index.js'
-import { SORTS } from './data.js'
+import { alignedBytes, SORTS } from './data.js'
 import { median, printTable } from './table.js'
 
 const ROUNDS = 7
@@ -51,20 +52,19 @@ interface Row {
   memoryBytesAPage: number
 }
 
-const KINDS = { memcpy: ['copy-in', 'copy-out'], memset: ['copy-in', 'set'] } as const
-
 class Measurement {
   readonly #media: NativeMedia
   readonly #bytes: Uint8Array
   readonly #compression: Compression
-  readonly #requestBytes: number
+  /** Half a page off: copies between addresses that are equal in their low twelve bits are slow. */
+  readonly #target: Uint8Array
   readonly #scratch = new Uint8Array((BYTES / PAGE_BYTES) * SCRATCH_PAGE_BYTES).fill(1)
   readonly #isFill: boolean
 
   constructor(data: string, bytes: Uint8Array, compression: Compression, requestBytes: number) {
     this.#bytes = bytes
     this.#compression = compression
-    this.#requestBytes = requestBytes
+    this.#target = alignedBytes(requestBytes + PAGE_BYTES).subarray(2048, 2048 + requestBytes)
     this.#isFill = data === 'zeros' || data === 'same-fill'
     this.#media = openMedia({
       directory: null,
@@ -84,24 +84,21 @@ class Measurement {
 
   #ours(at: number, isOut: boolean): number {
     const slice = this.#bytes.subarray(at, at + SLICE_BYTES)
-    const ns = benchMedia(this.#media, slice, at, this.#requestBytes, isOut)
-    if (ns < 0) throw new Error(`the media gave ${ns}`)
-    return ns
+    return benchMedia(this.#media, slice, this.#target, at, isOut)
   }
 
   #theirs(at: number, isOut: boolean): number {
     const peer = this.#peer(isOut)
-    const isLibrary = peer === 'liblz4' || peer === 'libzstd'
-    const kind = isLibrary ? (isOut ? 'unpack' : 'pack') : KINDS[peer][isOut ? 1 : 0]
+    const slice = this.#bytes.subarray(at, at + SLICE_BYTES)
     const scratchAt = (at / PAGE_BYTES) * SCRATCH_PAGE_BYTES
-    return benchPages(
-      kind,
-      this.#bytes.subarray(at, at + SLICE_BYTES),
-      this.#scratch.subarray(scratchAt),
-      this.#requestBytes,
-      isLibrary ? this.#compression : 'none',
-      1,
-    )
+    const scratch = this.#scratch.subarray(scratchAt, scratchAt + 2 * SLICE_BYTES)
+    if (peer === 'liblz4' || peer === 'libzstd') {
+      const codec = peer === 'liblz4' ? 'lz4' : 'zstd'
+      return benchPages(isOut ? 'unpack' : 'pack', slice, scratch, codec, 1)
+    }
+    const bytes = this.#target.length
+    const calls = SLICE_BYTES / bytes
+    return benchNs(peer, slice, isOut ? this.#target : scratch, bytes, calls, bytes) * calls
   }
 
   /** Nanoseconds of one pass over all bytes: the media's, its peer's. */
@@ -109,9 +106,12 @@ class Measurement {
     let ours = 0
     let theirs = 0
     for (let at = 0, isFirst = true; at < BYTES; at += SLICE_BYTES, isFirst = !isFirst) {
-      if (isFirst) ours += this.#ours(at, isOut)
-      theirs += this.#theirs(at, isOut)
-      if (!isFirst) ours += this.#ours(at, isOut)
+      let ns = isFirst ? this.#ours(at, isOut) : 0
+      const peerNs = this.#theirs(at, isOut)
+      if (!isFirst) ns = this.#ours(at, isOut)
+      if (ns < 0 || peerNs < 0) throw new Error(`the media gave ${ns}, its peer ${peerNs}`)
+      ours += ns
+      theirs += peerNs
     }
     return [ours, theirs]
   }

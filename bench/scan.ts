@@ -10,10 +10,12 @@
  */
 import os from 'node:os'
 import { benchNs, scanVariants } from '../ublk-native/index.js'
+import { alignedBytes } from './data.js'
 
 const ROUNDS = 9
 const GOAL = 0.8
 const BYTES_PER_ROUND = 256 << 20
+const ARENA_BYTES = 256 << 20
 const COLD_BYTES = 4096
 /** Not a multiple of a power of two: consecutive pages in one cache set would measure the set. */
 const COLD_STRIDE = 4096 * 3 + 64
@@ -40,11 +42,13 @@ const KINDS = [
 
 /** Median GB/s of each kind. */
 function measure({ bytes, stride }: Case): Map<string, number> {
+  const source = alignedBytes(ARENA_BYTES).fill(0x5a)
+  const target = alignedBytes(ARENA_BYTES).fill(0xa5)
   const rates = new Map<string, number[]>(KINDS.map(kind => [kind, []]))
   const iterations = Math.floor(BYTES_PER_ROUND / bytes)
   for (let round = 0; round < ROUNDS; round++) {
     for (const kind of KINDS) {
-      const ns = benchNs(kind, bytes, iterations, stride)
+      const ns = benchNs(kind, source, target, bytes, iterations, stride)
       if (!(ns > 0)) throw new Error(`${kind}: ${ns}`)
       rates.get(kind)!.push(bytes / ns)
     }

@@ -69,7 +69,8 @@ function throughMedia(bytes: Uint8Array, compression: 'lz4' | 'zstd') {
     compressionLevel: compression === 'zstd' ? 3 : 1,
     create: true,
   })
-  const pass = (isOut: boolean) => DATA_BYTES / benchMedia(media, bytes, 0, REQUEST_BYTES, isOut)
+  const target = new Uint8Array(REQUEST_BYTES)
+  const pass = (isOut: boolean) => DATA_BYTES / benchMedia(media, bytes, target, 0, isOut)
   const measured = { dataBytes: 0, mapBytes: 0, writeGBs: pass(false), readGBs: pass(true) }
   media.close()
   return measured

@@ -118,19 +118,25 @@ export interface Addon {
   benchMedia(
     media: unknown,
     pages: Uint8Array,
+    target: Uint8Array,
     offsetBytes: number,
-    requestBytes: number,
     isOut: boolean,
   ): number
   benchPages(
     kind: string,
     pages: Uint8Array,
     scratch: Uint8Array,
-    requestBytes: number,
     codec: number,
     level: number,
   ): number
-  benchNs(kind: string, bytes: number, iterations: number, strideBytes: number): number
+  benchNs(
+    kind: string,
+    source: Uint8Array,
+    target: Uint8Array,
+    bytes: number,
+    iterations: number,
+    strideBytes: number,
+  ): number
   zoneIoctl(path: string, op: string, start: number, length: number): Promise<NativeOutcome>
   reportZones(
     path: string,

@@ -29,14 +29,18 @@ export function fillBuffer(
 }
 
 /**
- * Nanoseconds of CPU time that one call of `kind` on `bytes` took, the mean of `iterations`, measured in C++. With `strideBytes` 0 it is
- * the same buffer each time (hot); else each call takes the buffer that far on in a 256 MiB arena (cold).
+ * Nanoseconds of CPU time that one call of `kind` on `bytes` takes, the mean of `iterations`, measured in C++; or -errno. Each
+ * call goes on `strideBytes` from the last one (0: the same bytes each time, hot in the cache), and over again at the end of
+ * `source`. A `target` of `bytes` is the same for all calls; else it is as long as `source`. A scan of what is not same-fill
+ * is -EIO.
  */
 export function benchNs(
   kind: 'scan' | 'fill' | 'memcpy' | 'memset' | `scan-${ScanVariant}` | `fill-${ScanVariant}`,
+  source: Uint8Array,
+  target: Uint8Array,
   bytes: number,
   iterations: number,
-  strideBytes = 0,
+  strideBytes: number,
 ): number {
-  return addon().benchNs(kind, bytes, iterations, strideBytes)
+  return addon().benchNs(kind, source, target, bytes, iterations, strideBytes)
 }

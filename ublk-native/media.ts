@@ -160,36 +160,35 @@ function isOutcome(value: NativeMediaHandle | NativeOutcome): value is NativeOut
 }
 
 /**
- * Nanoseconds of CPU time that the media takes to store all of `pages` from `offsetBytes` on, in requests of `requestBytes`, or (`isOut`) to
- * load as much; or -errno. No way through JavaScript is in it.
+ * Nanoseconds of CPU time that the media takes to store all of `pages` from `offsetBytes` on, in requests as long as `target`, or
+ * (`isOut`) to load as much into it; or -errno. No way through JavaScript is in it.
  */
 export function benchMedia(
   media: NativeMedia,
   pages: Uint8Array,
+  target: Uint8Array,
   offsetBytes: number,
-  requestBytes: number,
   isOut: boolean,
 ): number {
   const { handle } = media as unknown as NativeMediaHandle
-  return addon().benchMedia(handle, pages, offsetBytes, requestBytes, isOut)
+  return addon().benchMedia(handle, pages, target, offsetBytes, isOut)
 }
 
 /** `scratch` has so many bytes for each page of `pages`; the last four are a length, see benchPages. */
 export const SCRATCH_PAGE_BYTES = 2 * PAGE_BYTES
 
 /**
- * Nanoseconds of CPU time that others take for all of `pages`, to measure the media against: memcpy and memset (`copy-in`, `copy-out`, `set`)
- * of `requestBytes` at a time, and the codec's own library, compressing (`pack`) and decompressing (`unpack`, what `pack` left
- * in `scratch`) a page at a time. `attempt` and `estimate` are our codec, which tries to compress each page, or only those
- * that are likely to shrink. They leave the length of each page in `scratch`, 0 if it did not shrink enough or was not tried.
+ * Nanoseconds of CPU time that codecs take for all of `pages`, one after the other: the library by itself, compressing (`pack`)
+ * and decompressing (`unpack`, what `pack` left in `scratch`), or ours, which tries to compress each page (`attempt`), or only
+ * those that are likely to shrink (`estimate`). The packed bytes and their length, 0 for a page that did not shrink enough or
+ * was not tried, are left in `scratch`.
  */
 export function benchPages(
-  kind: 'copy-in' | 'copy-out' | 'set' | 'pack' | 'unpack' | 'attempt' | 'estimate',
+  kind: 'pack' | 'unpack' | 'attempt' | 'estimate',
   pages: Uint8Array,
   scratch: Uint8Array,
-  requestBytes: number,
-  compression: Compression,
+  compression: Exclude<Compression, 'none'>,
   level: number,
 ): number {
-  return addon().benchPages(kind, pages, scratch, requestBytes, CODECS[compression], level)
+  return addon().benchPages(kind, pages, scratch, CODECS[compression], level)
 }

@@ -12,8 +12,6 @@
 namespace ublk {
 namespace {
 
-constexpr size_t ARENA_BYTES = 256U << 20;
-
 const ScanVariant* variantArgument(const Napi::CallbackInfo& info, const std::string& name) {
   const ScanVariant* variant = findVariant(name.c_str());
   if (variant == nullptr) typeError(info.Env(), "this processor has no variant " + name);
@@ -59,162 +57,127 @@ double cpuNs() {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-// Runs `call(offset)` `iterations` times and returns the mean in nanoseconds.
+// Runs `call(offset)` so many times, offsets going up to `end` and over again; returns the mean in nanoseconds.
 template <typename Call>
-double timed(size_t bytes, int64_t iterations, size_t stride, Call call) {
+double timed(size_t bytes, size_t iterations, size_t stride, size_t end, Call call) {
   const double begin = cpuNs();
   size_t offset = 0;
-  for (int64_t i = 0; i < iterations; i++) {
+  for (size_t i = 0; i < iterations; i++) {
     call(offset);
     asm volatile("" ::: "memory");  // each call counts, whatever the compiler can prove of it
     offset += stride;
-    if (offset + bytes > ARENA_BYTES) offset = 0;
+    if (offset + bytes > end) offset = 0;
   }
   return (cpuNs() - begin) / static_cast<double>(iterations);
 }
 
-// benchNs(kind, bytes, iterations, strideBytes): nanoseconds a call
+// benchNs(kind, source, target, bytes, iterations, strideBytes): nanoseconds a call. A target of `bytes` is the same each time.
 Napi::Value benchNs(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string kind = arguments.string(0);
-  const auto bytes = static_cast<size_t>(arguments.integer(1, 8, ARENA_BYTES / 2));
-  const int64_t iterations = arguments.integer(2, 1);
-  const auto stride = static_cast<size_t>(arguments.integer(3, 0, ARENA_BYTES / 2));
+  const Napi::Uint8Array from = arguments.bytes(1);
+  Napi::Uint8Array to = arguments.bytes(2);
+  const auto bytes = static_cast<size_t>(arguments.integer(3, 8));
+  const auto iterations = static_cast<size_t>(arguments.integer(4, 1));
+  const auto stride = static_cast<size_t>(arguments.integer(5));
   if (!arguments.ok()) return info.Env().Undefined();
   const size_t dash = kind.find('-');
   const std::string what = kind.substr(0, dash);
   const std::string name = dash == std::string::npos ? "best" : kind.substr(dash + 1);
   const ScanVariant* variant = variantArgument(info, name);
   if (variant == nullptr) return info.Env().Undefined();
-  // One arena for what is read and one for what is written, touched before the clock starts.
-  const size_t touched = stride == 0 ? bytes : ARENA_BYTES;
-  Mapping source, target;
-  const int both = PROT_READ | PROT_WRITE;
-  const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-  if (source.map(-1, ARENA_BYTES, both, anonymous) != 0 ||
-      target.map(-1, ARENA_BYTES, both, anonymous) != 0)
-    return toNumber(info, -ENOMEM);
-  std::memset(source.bytes, 0x5a, touched);
-  std::memset(target.bytes, 0xa5, touched);
+  const size_t end = from.ByteLength();
+  const bool moves = to.ByteLength() > bytes;
+  if (end < bytes || to.ByteLength() < (moves ? end : bytes)) return toNumber(info, -EINVAL);
+  const uint8_t* source = from.Data();
+  uint8_t* target = to.Data();
+  const auto into = [&](size_t at) { return moves ? target + at : target; };
   bool all = true;
   double ns = -EINVAL;
+  const auto run = [&](auto call) { ns = timed(bytes, iterations, stride, end, call); };
   if (what == "scan")
-    ns = timed(bytes, iterations, stride,
-               [&](size_t at) { all &= variant->scan(source.bytes + at, bytes); });
+    run([&](size_t at) { all &= variant->scan(source + at, bytes); });
   else if (what == "fill")
-    ns = timed(bytes, iterations, stride,
-               [&](size_t at) { variant->fill(target.bytes + at, bytes, 0x0102030405060708); });
+    run([&](size_t at) { variant->fill(into(at), bytes, 0x0102030405060708); });
   else if (what == "memcpy")
-    ns = timed(bytes, iterations, stride,
-               [&](size_t at) { std::memcpy(target.bytes + at, source.bytes + at, bytes); });
+    run([&](size_t at) { std::memcpy(into(at), source + at, bytes); });
   else if (what == "memset")
-    ns = timed(bytes, iterations, stride,
-               [&](size_t at) { std::memset(target.bytes + at, 0x33, bytes); });
+    run([&](size_t at) { std::memset(into(at), 0x33, bytes); });
   return Napi::Number::New(info.Env(), all ? ns : -EIO);
 }
 
-// A buffer for one request, half a page away from where buffers of whole pages lie: copies between addresses that are equal
-// in their low twelve bits are slow.
-struct RequestBuffer {
-  explicit RequestBuffer(size_t bytes) : room(bytes + 2 * PAGE_BYTES, 1) {}
-  uint8_t* data() {
-    const auto at = reinterpret_cast<uintptr_t>(room.data());
-    return room.data() + (PAGE_BYTES - at % PAGE_BYTES) + PAGE_BYTES / 2;
-  }
-  std::vector<uint8_t> room;
-};
-
-// The pages in requests of so many bytes: nanoseconds that `call(page's place, request's bytes)` takes for all.
-template <typename Call>
-double timedPages(const Napi::Uint8Array& pages, size_t requestBytes, Call call) {
-  const size_t count = pages.ByteLength() / requestBytes;
-  const double ns = timed(requestBytes, static_cast<int64_t>(count), requestBytes, call);
-  return ns * static_cast<double>(count);
-}
-
-// benchMedia(media, pages, offset, requestBytes, isOut): nanoseconds to store all pages from `offset` on, or to load them
+// benchMedia(media, pages, target, offset, isOut): nanoseconds to store all pages from `offset` on, in requests as long as
+// `target`, or to load as much into it
 Napi::Value benchMedia(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::shared_ptr<Media> media = findMedia(info.Env(), info[0]);
   Napi::Uint8Array pages = arguments.bytes(1);
-  const auto offset = static_cast<uint64_t>(arguments.integer(2));
-  const auto bytes = static_cast<size_t>(arguments.integer(3, PAGE_BYTES, ARENA_BYTES));
+  Napi::Uint8Array target = arguments.bytes(2);
+  const auto offset = static_cast<uint64_t>(arguments.integer(3));
   const bool isOut = arguments.boolean(4);
   if (!arguments.ok()) return info.Env().Undefined();
   if (media == nullptr) return typeError(info.Env(), "media must be an open one of openMedia()");
-  if (!media->contains(offset, pages.ByteLength())) return toNumber(info, -EINVAL);
-  RequestBuffer target(bytes);
+  const size_t bytes = target.ByteLength();
+  const size_t all = pages.ByteLength();
+  if (bytes == 0 || all < bytes || !media->contains(offset, all)) return toNumber(info, -EINVAL);
   int failed = 0;
-  const double ns = timedPages(pages, bytes, [&](size_t at) {
+  const double ns = timed(bytes, all / bytes, bytes, all, [&](size_t at) {
     bool filled;
-    const int result = isOut ? media->load(offset + at, target.data(), bytes)
+    const int result = isOut ? media->load(offset + at, target.Data(), bytes)
                              : media->store(offset + at, pages.Data() + at, bytes, &filled);
     if (result < 0) failed = result;
   });
-  return Napi::Number::New(info.Env(), failed < 0 ? failed : ns);
+  return Napi::Number::New(info.Env(), failed < 0 ? failed : ns * static_cast<double>(all / bytes));
 }
 
-// benchPages(kind, pages, scratch, requestBytes, codec, level): nanoseconds for all pages. copy-in, copy-out, set: the C
-// library. pack, unpack: the codec's own library. attempt, estimate: Codec, which tries each page, or the likely ones.
-// `scratch` has 8 KiB a page: its packed bytes, and their number (0: stays as it is) in the last four.
+// benchPages(kind, pages, scratch, codec, level): nanoseconds for all pages. pack, unpack: the codec's own library. attempt,
+// estimate: Codec, which tries each page, or the likely ones. `scratch` has 8 KiB a page: its packed bytes, and their number
+// (0: stays as it is) in the last four.
 Napi::Value benchPages(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string kind = arguments.string(0);
   Napi::Uint8Array pages = arguments.bytes(1);
   Napi::Uint8Array scratch = arguments.bytes(2);
-  const auto bytes = static_cast<size_t>(arguments.integer(3, PAGE_BYTES, ARENA_BYTES));
-  const auto codec = static_cast<uint32_t>(arguments.integer(4, CODEC_NONE, CODEC_ZSTD));
-  const auto level = static_cast<int>(arguments.integer(5, 1, 22));
+  const auto codec = static_cast<uint32_t>(arguments.integer(3, CODEC_LZ4, CODEC_ZSTD));
+  const auto level = static_cast<int>(arguments.integer(4, 1, 22));
   if (!arguments.ok()) return info.Env().Undefined();
   constexpr size_t SLOT = 2 * PAGE_BYTES;
-  if (scratch.ByteLength() / SLOT < pages.ByteLength() / PAGE_BYTES) return toNumber(info, -EINVAL);
+  const size_t count = pages.ByteLength() / PAGE_BYTES;
+  if (count == 0 || scratch.ByteLength() / SLOT < count) return toNumber(info, -EINVAL);
   static std::vector<char> state(static_cast<size_t>(LZ4_sizeofState()));
   static ZSTD_CCtx* in = ZSTD_createCCtx();
   static ZSTD_DCtx* out = ZSTD_createDCtx();
   Codec ours;
   if (const int bad = ours.open(codec, level); bad != 0) return toNumber(info, bad);
-  RequestBuffer target(bytes);
-  auto* const request = reinterpret_cast<char*>(target.data());
-  const auto* source = reinterpret_cast<const char*>(pages.Data());
-  auto* store = reinterpret_cast<char*>(scratch.Data());
   const bool isLz4 = codec == CODEC_LZ4;
-  const auto run = [&](auto pack) {
-    const auto one = [&](size_t at) {
-      const auto made = static_cast<uint32_t>(pack(source + at, store + 2 * at));
-      std::memcpy(store + 2 * at + SLOT - sizeof made, &made, sizeof made);
-    };
-    one(0);  // a library's first call allocates
-    return timedPages(pages, PAGE_BYTES, one);
-  };
-  const auto asBytes = [](auto* at) { return reinterpret_cast<uint8_t*>(const_cast<char*>(at)); };
+  char page[PAGE_BYTES];
   double ns = -EINVAL;
-  if (kind == "copy-in")
-    ns = timedPages(pages, bytes, [&](size_t at) { std::memcpy(store + at, source + at, bytes); });
-  else if (kind == "copy-out")
-    ns = timedPages(pages, bytes,
-                    [&](size_t at) { std::memcpy(request, source + at, bytes); });
-  else if (kind == "set")
-    ns = timedPages(pages, bytes, [&](size_t) { std::memset(request, 0x33, bytes); });
-  else if (kind == "pack")
-    ns = run([&](const char* from, char* to) {
+  const auto run = [&](auto call) {
+    const auto one = [&](size_t at) {
+      uint8_t* slot = scratch.Data() + 2 * at;
+      auto* length = reinterpret_cast<uint32_t*>(slot + SLOT - sizeof(uint32_t));
+      *length = static_cast<uint32_t>(call(pages.Data() + at, slot, *length));
+    };
+    if (kind != "unpack") one(0);  // a library's first call allocates
+    ns = timed(PAGE_BYTES, count, PAGE_BYTES, pages.ByteLength(), one) * static_cast<double>(count);
+  };
+  const auto chars = [](uint8_t* bytes) { return reinterpret_cast<char*>(bytes); };
+  if (kind == "pack")
+    run([&](uint8_t* from, uint8_t* to, size_t) {
       if (!isLz4) return ZSTD_compressCCtx(in, to, SLOT - 4, from, PAGE_BYTES, level);
-      return static_cast<size_t>(
-          LZ4_compress_fast_extState(state.data(), from, to, PAGE_BYTES, SLOT - 4, 1));
+      return static_cast<size_t>(LZ4_compress_fast_extState(state.data(), chars(from), chars(to),
+                                                            PAGE_BYTES, SLOT - 4, 1));
+    });
+  else if (kind == "unpack")
+    run([&](uint8_t*, uint8_t* from, size_t length) {
+      if (isLz4) LZ4_decompress_safe(chars(from), page, static_cast<int>(length), PAGE_BYTES);
+      else ZSTD_decompressDCtx(out, page, PAGE_BYTES, from, length);
+      return length;
     });
   else if (kind == "attempt")
-    ns = run([&](const char* from, char* to) { return ours.attempt(asBytes(from), asBytes(to)); });
+    run([&](uint8_t* from, uint8_t* to, size_t) { return ours.attempt(from, to); });
   else if (kind == "estimate")
-    ns = run([&](const char* from, char* to) { return ours.compress(asBytes(from), asBytes(to)); });
-  else if (kind == "unpack")
-    ns = timedPages(pages, PAGE_BYTES, [&](size_t at) {
-      uint32_t length;
-      std::memcpy(&length, store + 2 * at + SLOT - sizeof length, sizeof length);
-      char* to = request + at % bytes;
-      if (isLz4)
-        LZ4_decompress_safe(store + 2 * at, to, static_cast<int>(length), PAGE_BYTES);
-      else
-        ZSTD_decompressDCtx(out, to, PAGE_BYTES, store + 2 * at, length);
-    });
+    run([&](uint8_t* from, uint8_t* to, size_t) { return ours.compress(from, to); });
   return Napi::Number::New(info.Env(), ns);
 }
 
