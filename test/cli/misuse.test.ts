@@ -54,6 +54,10 @@ const MISUSES: [string[], string][] = [
     ['fault', 'add', '0', '--op', 'read', '--delay', '1s'],
     '--delay 1s: expected a whole number from 1 to 3600000',
   ],
+  [
+    ['device', 'power-cut', '0', '--seed', '-1'],
+    '--seed -1: expected a whole number from 0 to 4294967295',
+  ],
   [['fault', 'clear', '0', 'all'], 'ID all: expected a whole number from 1 to'],
   [['zone', 'read-only', '0'], 'FIRST is missing: give the number of the first zone, or --all'],
   [['explain', '0', '--count', '-1'], '--count -1: expected a whole number from 1 to 64'],

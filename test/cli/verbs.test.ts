@@ -17,6 +17,13 @@ beforeEach(async () => {
     'device.show': () => device,
     'device.delete': ({ id }) => ({ id, deleted: true, image: null }),
     'device.recover': () => device,
+    'device.power-cut': () => ({
+      id: 0,
+      state: 'live',
+      user: null,
+      seed: 7,
+      lost: { zones: 2, bytes: 3 * 1024 * 1024 },
+    }),
     'zone.report': () => report,
     'zone.offline': () => ({ changed: 1 }),
     'zone.read-only': () => ({ changed: 1 }),
@@ -111,6 +118,28 @@ describe('device', () => {
       recovery: false,
       id: '-1',
     })
+  })
+
+  it('cuts the power, with a seed or without', async () => {
+    const { code, out } = await zslab(['device', 'power-cut', '0', '--seed', '7'])
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: '/dev/ublkb0 is back\n3 MiB of 2 zones lost, seed 7\n',
+    })
+    expect(askedFor('device.power-cut')).toEqual({ id: 0, seed: 7 })
+    daemon.asked.length = 0
+    const user = 'mounted on /mnt'
+    daemon.answers['device.power-cut'] = () => ({
+      id: 0,
+      state: 'off',
+      user,
+      seed: null,
+      lost: null,
+    })
+    expect((await zslab(['device', 'power-cut', '0'])).out).toBe(
+      'power is off: /dev/ublkb0 is mounted on /mnt, and comes back when that lets go of it\n',
+    )
+    expect(askedFor('device.power-cut')).toEqual({ id: 0 })
   })
 
   it('deletes with force when told', async () => {
