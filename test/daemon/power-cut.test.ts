@@ -177,6 +177,23 @@ it('takes all or nothing too: over many seeds both ends come', () => {
   expect([...left].sort()).toEqual([2, 3, 4, 5])
 })
 
+it.each([
+  UBLK_IO_OP_ZONE_RESET,
+  UBLK_IO_OP_ZONE_RESET_ALL,
+])('what was flushed before a reset (op %i) keeps nothing of what comes after it', op => {
+  const left = new Set<number>()
+  for (let seed = 0; seed < 100; seed++) {
+    const drive = setUp()
+    drive.ask(UBLK_IO_OP_WRITE, 1, 0, 3 * BLOCK, 1)
+    drive.ask(UBLK_IO_OP_FLUSH, 0)
+    drive.ask(op, 1)
+    drive.ask(UBLK_IO_OP_WRITE, 1, 0, 2 * BLOCK, 2)
+    drive.cut(seed)
+    left.add(wpOf(drive.state.table.load(1)) / BLOCK)
+  }
+  expect([...left].sort()).toEqual([0, 1, 2])
+})
+
 it('a read-only zone stays as it is', () => {
   const drive = setUp()
   drive.ask(UBLK_IO_OP_WRITE, 1, 0, 4 * BLOCK, 7)

@@ -43,7 +43,8 @@ class ToldGate implements Gate {
   }
   due = () => this.dueTags.shift() ?? -1
   verdict = () => this.afterwards
-  tornSectors = () => 8
+  part = 8
+  tornSectors = () => this.part
   tornResult = () => -EIO
   cause = () => 7
   endTurn(): void {
@@ -148,6 +149,15 @@ describe('a gate', () => {
     queue.commit(planner.planTurn(queue.commitAndFetch(0)))
     const { data } = queue.completions[0]!
     expect(data.findIndex(byte => byte !== 3)).toBe(16 * 512)
+  })
+
+  it('a write that is torn before its first block only fails', () => {
+    gate.say = () => VERDICT_TORN
+    gate.part = 0
+    expect(turn(write(2, 0, 16))).toEqual([-EIO])
+    expect(wpOf(state.table.load(2))).toBe(0)
+    expect(state.counters(0)[COUNTER_FAULTS]).toBe(1)
+    expect(state.counters(0)[COUNTER_REFUSED]).toBe(0)
   })
 
   it('a torn write at the wrong place is refused by its rule', () => {
