@@ -194,9 +194,10 @@ export class Registry {
     }
     const seed = isInMemory ? (given ?? randomInt(2 ** 32)) : null
     const { gone, lost } = await this.#inTurn(async () => {
+      // While there is still something to look at.
+      this.#space.remove(id)
       const cut = await device.cutPower(seed ?? 0)
       this.#devices.delete(id)
-      this.#space.remove(id)
       this.#off.add(id)
       this.#log.info({ device: id, user, seed, lost: cut.lost }, 'power cut')
       return cut

@@ -127,6 +127,8 @@ export const fakeNative = {
   unmapShared: () => {},
   openMedia: (options: MediaOptions) => ({
     close: () => {},
+    discard: () => 0,
+    recycle: () => 0,
     stats: () => {
       const none = {
         rawPages: 0,

@@ -165,4 +165,34 @@ describe('zones', () => {
       2, 3,
     ])
   })
+
+  it('a power cut of a drive in memory: another disk under the same number, with the same folder', async () => {
+    await serve()
+    const marks = new Int32Array(kernel.mappings.get(join(state, '0', 'flushed'))!)
+    marks.fill(2048, 0, 10)
+    kernel.calls = []
+    const cut = await registry.powerCut(0, 3)
+    expect(cut).toMatchObject({ id: 0, state: 'live', user: null, seed: 3 })
+    const ended = ['queue 0 ends', 'queue 1 ends']
+    expect(kernel.calls.filter(call => !ended.includes(call))).toEqual([
+      ...['stop', 'close char device', 'delete', 'setParams', 'start'],
+    ])
+    const { zones, openZones } = registry.report(0, {})
+    expect(openZones).toBe(0)
+    // Flushed: 4 and 7. Not flushed: 10 and 13, of which the seed takes some.
+    const full = (zone: number) => zones[zone]!.condition === 'full'
+    expect([full(4), full(7)]).toEqual([true, true])
+    expect([10, 13].filter(zone => !full(zone))).toHaveLength(cut.lost!.zones)
+    expect(cut.lost!.zones).toBeGreaterThan(0)
+    expect(zones[3]!.condition).toBe('empty')
+    expect(await registry.show(0)).toMatchObject({ state: 'live', pid: process.pid })
+    expect(await registry.delete(0, false)).toMatchObject({ deleted: true })
+    expect(readdirSync(state)).toEqual([])
+  })
+
+  it('a power cut without a seed says which one it took', async () => {
+    await serve()
+    const { seed } = await registry.powerCut(0)
+    expect(Number.isInteger(seed)).toBe(true)
+  })
 })
