@@ -16,6 +16,12 @@ function limit(count: number): string {
   return count === 0 ? 'no limit' : String(count)
 }
 
+function tierText({ tier, tierAfter, tierBudget }: DeviceInfo): string {
+  if (tier === null) return 'none'
+  const budget = tierBudget === 0 ? 'no limit' : `${formatSize(tierBudget)}/s`
+  return `${tier}, ${budget}, zones are cold after ${tierAfter} s`
+}
+
 /** A device in lines of name and value. */
 export function formatDevice(device: DeviceInfo): string {
   return formatFields([
@@ -38,6 +44,7 @@ export function formatDevice(device: DeviceInfo): string {
     ['compression', device.compression],
     ['memory limit', device.memoryLimit === 0 ? 'none' : formatSize(device.memoryLimit)],
     ['image', device.image ?? 'none: it lives in memory'],
+    ['tier', tierText(device)],
     ['profile', device.profile],
   ])
 }

@@ -62,8 +62,18 @@ function countersText(counters: Counters): [string, string][] {
   ]
 }
 
-const shrinkage = ({ origBytes, comprBytes }: DeviceStats['media']): string =>
-  (origBytes / comprBytes).toFixed(2)
+/** Of what is in memory. */
+const shrinkage = ({ origBytes, comprBytes, bdCount, pageBytes }: DeviceStats['media']): string =>
+  ((origBytes - bdCount * pageBytes) / comprBytes).toFixed(2)
+
+/** As zram's bd_stat; nothing for a device without a tier. */
+function tierText(media: DeviceStats['media']): [string, string][] {
+  if (media.tierSlots === 0) return []
+  const { bdCount, bdBytes, bdReads, bdWrites, tierSlots, tierSlotsUsed } = media
+  const traffic = `${formatCount(bdReads)} read, ${formatCount(bdWrites)} written`
+  const slots = `${tierSlotsUsed} of ${tierSlots} slots`
+  return [['bd count', `${transfers(bdCount, bdBytes)} in the tier, ${traffic}; ${slots}`]]
+}
 
 /** In zram's words, which people who look for these numbers know. */
 function mediaText({ media }: DeviceStats): [string, string][] {
@@ -79,6 +89,7 @@ function mediaText({ media }: DeviceStats): [string, string][] {
     ['same pages', `${pages(media.sameFillPages)} that need no memory`],
     ['compr pages', pages(media.compressedPages)],
     ['huge pages', `${pages(media.rawPages)} stored as they are`],
+    ...tierText(media),
   ]
 }
 
@@ -91,7 +102,7 @@ function zonesText({ zones }: DeviceStats): string {
 /** Zones with the most written, as a table; empty when nothing was ever written or reset. */
 function busyZones({ perZone }: DeviceStats, count: number): string {
   const busy = perZone.filter(({ writes, resets }) => writes > 0 || resets > 0)
-  if (busy.length === 0) return ''
+  if (busy.length === 0 || count < 1) return ''
   const most = [...busy].sort((a, b) => b.writtenBytes - a.writtenBytes || a.zone - b.zone)
   const rows = most
     .slice(0, count)
@@ -103,9 +114,10 @@ function busyZones({ perZone }: DeviceStats, count: number): string {
       formatSize(zone.origBytes),
       formatSize(zone.comprBytes),
       formatSize(zone.memoryBytes),
+      formatSize(zone.bdBytes),
     ])
   const note = busy.length > count ? `and ${busy.length - count} more (--json has all)\n` : ''
-  const names = ['ZONE', 'WRITES', 'WRITTEN', 'RESETS', 'ORIG', 'COMPR', 'MEM']
+  const names = ['ZONE', 'WRITES', 'WRITTEN', 'RESETS', 'ORIG', 'COMPR', 'MEM', 'TIER']
   const columns = names.map(name => right(name))
   return `\n${formatTable(columns, rows)}${note}`
 }
@@ -128,8 +140,9 @@ export function formatStats(
   before: Sample | null,
   rows: number = Number.POSITIVE_INFINITY,
 ): string {
-  const count = Math.max(1, Math.min(BUSY_ZONES, rows - OTHER_LINES))
   const { stats } = now
+  const others = OTHER_LINES + tierText(stats.media).length
+  const count = Math.min(BUSY_ZONES, rows - others)
   const head = `${stats.device.path}  ${stats.device.state}, ${zonesText(stats)}\n`
   const rate = before === null ? '' : `now  ${rates(now, before)}\n`
   const fields = formatFields([...countersText(stats.counters), ...mediaText(stats)])

@@ -85,6 +85,9 @@ export function deviceInfo(
     compression: record.options.compression ?? 'none',
     memoryLimit: record.options.memoryLimit ?? 0,
     image: record.options.image ?? null,
+    tier: record.options.tier ?? null,
+    tierAfter: record.options.tierAfter ?? 0,
+    tierBudget: record.options.tierBudget ?? 0,
     profile: record.options.profile,
   }
 }
@@ -112,6 +115,9 @@ export function unreadableDeviceInfo(record: DeviceRecord): DeviceInfo {
     compression: '',
     memoryLimit: 0,
     image: null,
+    tier: null,
+    tierAfter: 0,
+    tierBudget: 0,
     profile: '',
   }
 }
@@ -178,14 +184,18 @@ function noZones(): Record<ZoneCondition, number> {
 }
 
 function storedStats(pages: PageStats): StoredStats {
-  const { rawPages, fillPages, compressedPages, compressedBytes, memoryBytes } = pages
+  const { rawPages, fillPages, compressedPages, compressedBytes, memoryBytes, tier } = pages
   return {
-    origBytes: (rawPages + fillPages + compressedPages) * PAGE_BYTES,
+    origBytes: (rawPages + fillPages + compressedPages + tier.pages) * PAGE_BYTES,
     comprBytes: compressedBytes + rawPages * PAGE_BYTES,
     memoryBytes,
     sameFillPages: fillPages,
     compressedPages,
     rawPages,
+    bdCount: tier.pages,
+    bdReads: tier.readPages,
+    bdWrites: tier.writtenPages,
+    bdBytes: tier.bytes,
   }
 }
 
@@ -214,6 +224,8 @@ export function deviceStats(device: Device): DeviceStats {
       pageBytes: PAGE_BYTES,
       spareBytes: media.spareBytes,
       memoryLimitBytes: device.record.options.memoryLimit ?? 0,
+      tierSlotsUsed: media.regions.filter(({ slot }) => slot !== 0).length,
+      tierSlots: device.tierSlots,
     },
     zones,
     perZone,

@@ -25,6 +25,7 @@ import {
 } from '../ublk-native/index.js'
 import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { COUNTER_NO_SPACE } from './counters.js'
+import { DeviceTier } from './device-tier.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
 import { FaultOrders } from './fault-orders.js'
@@ -46,14 +47,14 @@ import {
   writeRecord,
 } from './state-directory.js'
 import { type Delay, startRecovery, waitUntilQuiesced } from './takeover.js'
+import type { TierHost } from './tier-thread.js'
 
 /** The largest request, and so the largest zone report: 16384 zones (a report of several requests comes back wrong). */
 export const MAX_IO_BYTES = 1024 * 1024
 
 /** What a device needs of the daemon. */
-export interface DeviceHost {
+export interface DeviceHost extends TierHost {
   readonly control: UblkControl
-  readonly onWorkerDeath: (error: unknown) => void
   /** The disk of an image refused a flush: -errno. */
   readonly onFlushFailure: (id: number, result: number) => void
   readonly delay: Delay
@@ -91,6 +92,7 @@ export class Device {
   #pool: QueuePool | null = null
   #state: SharedState | null = null
   #media: NativeMedia | null = null
+  #tier: DeviceTier | null = null
 
   private constructor(
     readonly record: DeviceRecord,
@@ -141,6 +143,11 @@ export class Device {
     this.#pool?.kick()
   }
 
+  /** Slots of the tier; 0: there is none. */
+  get tierSlots(): number {
+    return this.#tier?.slotCount ?? 0
+  }
+
   /**
    * Make a new device and serve it; `found` is the image that it is to live in, when that is there already. Rejects with
    * nothing left behind: an image that was there is let go of.
@@ -152,10 +159,14 @@ export class Device {
   ): Promise<Device> {
     const geometry = Geometry.create(geometryOptions(options))
     let image = found
+    let tier: DeviceTier | null = null
     try {
+      tier = DeviceTier.claim(options)
       if (options.image !== null) image ??= makeImage(options.image, options, geometry)
-      return await Device.#add(options, geometry, image, host)
+      return await Device.#add(options, geometry, { image, tier }, host)
     } catch (error) {
+      tier?.close()
+      tier?.discard()
       await image?.end(true)
       if (found === null) image?.forget()
       throw error
@@ -171,7 +182,7 @@ export class Device {
   static async #add(
     options: DeviceOptions,
     geometry: Geometry,
-    image: DriveImage | null,
+    { image, tier }: { image: DriveImage | null; tier: DeviceTier | null },
     host: DeviceHost,
     kept: DeviceRecord | null = null,
   ): Promise<Device> {
@@ -194,7 +205,10 @@ export class Device {
       const { queueCount, depth, maxIoBytes } = added
       const { queueCount: tableQueueCount, depth: tableDepth } = kept ?? image?.description ?? added
       const sizes = { queueCount, depth, maxIoBytes, tableQueueCount, tableDepth }
-      device = new Device(newRecord(added.id, options, sizes), geometry, image, host)
+      const record = newRecord(added.id, options, sizes)
+      if (tier !== null) record.tierIsMade = tier.isMade
+      device = new Device(record, geometry, image, host)
+      device.#tier = tier
       writeRecord(device.record)
       image?.restore(devicePath(added.id))
       device.#map(image === null && kept === null)
@@ -224,9 +238,11 @@ export class Device {
     const geometry = Geometry.create(geometryOptions(old.options))
     await startRecovery(id, host.control, host.delay)
     const record = newRecord(id, old.options, old)
+    if (old.tierIsMade !== undefined) record.tierIsMade = old.tierIsMade
     const image = old.options.image == null ? null : DriveImage.find(old.options.image)
     const device = new Device(record, geometry, image, host)
     try {
+      device.#tier = DeviceTier.reclaim(old)
       device.#map(false)
       device.state.table.recover()
       await device.#startQueues()
@@ -245,12 +261,16 @@ export class Device {
    */
   async delete(): Promise<number> {
     const { control } = this.#host
+    const tier = this.#tier
+    // It waits for turns of the queues, and those end by themselves when the disk stops.
+    await tier?.stop()
     await control.stop(this.id)
     const result = await this.#abandon(false)
     await control.delete(this.id)
     // What the image did not take is in the state folder only: nobody's now, to be deleted again when the disk is mended.
     if (result < 0) writeRecord({ ...this.record, pid: 0, startTicks: 0 })
     else removeStateDirectory(this.id)
+    tier?.discard()
     return result
   }
 
@@ -274,11 +294,14 @@ export class Device {
 
   /**
    * End the workers and let go of everything; the kernel's device and the state folder stay. Unless `isCut`, what an image does
-   * not have yet is brought there. Gives 0, or the -errno of that.
+   * not have yet is brought there, and a tier is emptied. Gives 0, or the -errno of that.
    */
   async #abandon(isCut = true): Promise<number> {
+    await this.#tier?.stop()
     const result = await this.#releaseQueues(isCut)
+    if (!isCut) this.#tier?.empty(this.media, this.geometry)
     this.#unmap()
+    this.#tier?.close()
     return result
   }
 
@@ -299,6 +322,7 @@ export class Device {
     this.#state.recording = 0
     rmSync(join(directory, 'trace'), { force: true })
     this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
+    this.#tier?.divide(this.#media, this.geometry)
   }
 
   #unmap(): void {
@@ -353,8 +377,10 @@ export class Device {
     // Held before it has started: if it fails, those workers that run must be reached and ended.
     this.#pool = new QueuePool(this.#host.onWorkerDeath, this.#host.spawnQueue)
     await this.#pool.start(tasks)
+    const { kickFds } = this.#pool
+    await this.#tier?.start({ ...shared, kickFds }, this.#host)
     await this.image?.startFlusher(
-      { ...shared, kickFds: this.#pool.kickFds },
+      { ...shared, kickFds },
       {
         onDeath: this.#host.onWorkerDeath,
         onFailure: result => this.#host.onFlushFailure(id, result),

@@ -23,6 +23,8 @@ export const DAEMON_ERRORS = {
   DAEMON_ERR_NOT_ORPHAN: 'the device has a living daemon; there is nothing to recover',
   DAEMON_ERR_NOT_RECOVERABLE:
     'the device was made with --no-recovery, or its state is gone; delete it',
+  DAEMON_ERR_TIER:
+    'the tier cannot be used: the message says why (in use, not empty, too small, gone)',
   DAEMON_ERR_RESOURCES:
     'the system ran out of memory, space or file descriptors; the message says of which',
   DAEMON_ERR_ZONE: 'a zone command was refused; `zslab explain` says by which rule',

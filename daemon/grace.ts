@@ -32,3 +32,32 @@ export function awaitTurns(
   for (const [queue, batch] of batches.entries())
     while (batch >= 0 && table.batchOf(queue) === batch && !isOver()) table.pause()
 }
+
+/** A queue, to be waited for. */
+export interface TurnCounter {
+  /** Which turn it is in: another number for each. */
+  readonly turn: () => number
+  /** Makes a queue that waits begin a turn. */
+  readonly kick: () => void
+}
+
+/** Between two looks. A busy queue begins its next turn within that. */
+const LOOK_MS = 1
+
+/**
+ * As `awaitTurns`, for whoever does not ask whether a queue wrote: every queue is waited for, in the thread's event loop, and only
+ * one that begins no turn by itself is kicked. Rejects when `delay` does: that ends the wait.
+ */
+export async function untilTurnsEnd(
+  queues: readonly TurnCounter[],
+  delay: (milliseconds: number) => Promise<void>,
+): Promise<void> {
+  let waiting = queues.map(queue => ({ queue, seen: queue.turn() }))
+  let isFirst = true
+  while (waiting.length > 0) {
+    await delay(LOOK_MS)
+    waiting = waiting.filter(({ queue, seen }) => queue.turn() === seen)
+    if (isFirst) for (const { queue } of waiting) queue.kick()
+    isFirst = false
+  }
+}

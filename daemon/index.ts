@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { hardenThread } from '../ublk-native/index.js'
+import { errnoName, hardenThread } from '../ublk-native/index.js'
 import { ControlServer } from './control-server.js'
 import { dispatch } from './dispatch.js'
 import { createLog, type Logger } from './log.js'
@@ -67,6 +67,9 @@ export async function runDaemon(run: DaemonRun = {}): Promise<void> {
     delay: milliseconds => delay(milliseconds),
     onFlushFailure: (device, result) =>
       log.error({ device, result }, 'the disk of the image refused a flush; who asked was told'),
+    onTierProblem: (action, result) => {
+      log.warn({ action, errno: errnoName(result) }, 'the tier failed; it is tried again later')
+    },
     onWorkerDeath: error => {
       log.fatal(
         { err: error },

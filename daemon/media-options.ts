@@ -39,5 +39,6 @@ export function mediaOptions(
     ...compressionOf(options),
     spareBytes: SPARE_BYTES,
     limitBytes: options.memoryLimit ?? 0,
+    tier: options.tier ?? null,
   }
 }

@@ -46,6 +46,10 @@ export interface DeviceOptions {
   latency: string
   /** A folder, or null: in memory. */
   image: string | null
+  tier: string | null
+  tierAfter: number
+  tierBudget: number
+  forceTier: boolean
   unsafeKernel: boolean
 }
 
@@ -230,6 +234,38 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     type: 'path',
     default: null,
     doc: 'folder where the drive lives, made when it is not there; it survives restarts and power cuts; default: memory',
+  },
+  {
+    key: 'tier',
+    flag: 'tier',
+    type: 'path',
+    default: null,
+    doc: 'file (made if there is none) or block device that takes raw and cold pages of sequential zones',
+  },
+  {
+    key: 'tierAfter',
+    flag: 'tier-after',
+    type: 'integer',
+    default: 30,
+    min: 0,
+    max: 1_000_000,
+    doc: 'seconds without a write after which a zone is cold',
+  },
+  {
+    key: 'tierBudget',
+    flag: 'tier-budget',
+    type: 'bytes',
+    default: 64 * MIB,
+    min: 0,
+    max: TIB,
+    doc: 'most bytes a second that go to the tier; 0: no limit',
+  },
+  {
+    key: 'forceTier',
+    flag: 'force-tier',
+    type: 'boolean',
+    default: false,
+    doc: 'overwrite what is on the tier',
   },
   {
     key: 'unsafeKernel',

@@ -35,6 +35,12 @@ export interface DeviceInfo {
   memoryLimit: number
   /** The folder where the drive lives; null: in memory. */
   image: string | null
+  /** Path; null: none. */
+  tier: string | null
+  /** Seconds. */
+  tierAfter: number
+  /** Bytes a second; 0: no limit. */
+  tierBudget: number
   profile: string
 }
 
@@ -105,6 +111,12 @@ export interface StoredStats {
   compressedPages: number
   /** Pages that are stored as they are: zram's huge pages. */
   rawPages: number
+  /** zram's bd_stat, of the tier: pages that are there, and pages read and written since the device was made. */
+  bdCount: number
+  bdReads: number
+  bdWrites: number
+  /** Bytes of the pages that are there. */
+  bdBytes: number
 }
 
 export interface MediaStats extends StoredStats {
@@ -113,6 +125,9 @@ export interface MediaStats extends StoredStats {
   spareBytes: number
   /** 0: no limit. */
   memoryLimitBytes: number
+  /** Zones that have a slot of the tier, and how many can; 0 and 0 without a tier. */
+  tierSlotsUsed: number
+  tierSlots: number
 }
 
 export interface ZoneStats extends StoredStats {

@@ -24,7 +24,7 @@ import { checkSaved, describeDrive, findImage, saveImage } from './image-keeping
 import { resolveImageOptions } from './image-options.js'
 import { checkKernel } from './kernel-check.js'
 import type { Logger } from './log.js'
-import { resolveOptions } from './options.js'
+import { type DeviceOptions, resolveOptions } from './options.js'
 import type { DeviceInfo, DeviceStats, Refusal, Verbs, ZoneReport } from './protocol.js'
 import { Recordings } from './recordings.js'
 import { SpaceWatch } from './space-watch.js'
@@ -35,6 +35,7 @@ import {
   readRecord,
   removeStateDirectory,
 } from './state-directory.js'
+import { discardTier } from './tier-file.js'
 
 export class Registry {
   readonly #devices = new Map<number, Device>()
@@ -177,6 +178,9 @@ export class Registry {
     if (saveImage(record))
       this.#log.info({ device: id, image: record.options.image }, 'orphan saved')
     removeStateDirectory(id)
+    // A record that makes no sense may have no options.
+    const path: unknown = (record.options as Partial<DeviceOptions> | undefined)?.tier
+    if (typeof path === 'string') discardTier(path, record.tierIsMade === true)
   }
 
   /**

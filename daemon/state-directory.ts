@@ -23,6 +23,8 @@ export interface DeviceRecord {
   tableQueueCount: number
   tableDepth: number
   options: DeviceOptions
+  /** Whether the file of its tier was made for it. */
+  tierIsMade?: boolean
 }
 
 /** Start time of a process in clock ticks since boot (proc(5), field 22), or null when there is no such process. */

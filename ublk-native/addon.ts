@@ -18,10 +18,20 @@ export interface NativeOutcome {
 export interface NativeMediaHandle {
   readonly handle: unknown
   readonly bytes: number
+  readonly slotBytes: number
   read(offsetBytes: number, target: Uint8Array): number
   write(offsetBytes: number, source: Uint8Array): number
   discard(offsetBytes: number, lengthBytes: number): number
   recycle(offsetBytes: number, lengthBytes: number): number
+  demote(
+    region: number,
+    slot: number,
+    first: number,
+    end: number,
+    kinds: number,
+  ): { result: number; next: number; bytes: number }
+  release(region: number): number
+  dropSlot(region: number): number
   flush(): number
   trim(offsetBytes: number, lengthBytes: number): number
   stats(words: Float64Array): { usedBytes: number; spareBytes: number }
@@ -84,6 +94,7 @@ export interface Addon {
     dataDirectory: string | null,
     sameFill: boolean,
     create: boolean,
+    tier: string | null,
     bytes: number,
     regionBytes: number,
     inPlaceBytes: number,

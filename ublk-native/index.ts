@@ -30,11 +30,13 @@ export {
   benchPages,
   CODECS,
   type Compression,
+  type Demotion,
   type MediaOptions,
   type MediaStats,
   type NativeMedia,
   openMedia,
   type PageStats,
+  type RegionStats,
   SCRATCH_PAGE_BYTES,
 } from './media.js'
 export { type DeviceParams, encodeParams } from './params.js'

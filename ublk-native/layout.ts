@@ -22,11 +22,13 @@ export const PARITY_SHIFT = 16
 /** And this, for a turn whose times are wanted: see `clock` of a queue. */
 export const STAMP_BIT = 1 << 30
 
-/** Kinds of page in the page map. 3 is reserved for compressed pages. */
+/** Kinds of page in the page map. */
 export const PAGE_HOLE = 0
 export const PAGE_FILL = 1
 export const PAGE_RAW = 2
 export const PAGE_COMPRESSED = 3
+/** Set on PAGE_RAW and PAGE_COMPRESSED: the bytes are in the tier. */
+export const PAGE_TIERED = 4
 export const CODEC_NONE = 0
 export const CODEC_LZ4 = 1
 export const CODEC_ZSTD = 2
@@ -35,10 +37,10 @@ export const PAGE_BYTES = 4096
 
 /** The head of the `pages` file, and the region entries that follow it. */
 export const PAGES_MAGIC = 'ZSLABMAP'
-export const PAGES_VERSION = 2
+export const PAGES_VERSION = 3
 export const PAGES_HEADER_BYTES = 64
 export const PAGES_OWNER = 40
-export const REGION_BYTES = 64
+export const REGION_BYTES = 128
 export const REGION_READY = 8
 export const REGION_SPARE = 16
 
@@ -129,6 +131,7 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   PAGE_FILL,
   PAGE_RAW,
   PAGE_COMPRESSED,
+  PAGE_TIERED,
   CODEC_NONE,
   CODEC_LZ4,
   CODEC_ZSTD,

@@ -21,18 +21,46 @@ export interface PageStats {
   compressedBytes: number
   /** Bytes of memory in all: what pages take, rounded up to what was reserved for them. */
   memoryBytes: number
+  tier: TierStats
+}
+
+/** Pages in the tier, raw and compressed. They are not among rawPages and compressedPages. */
+export interface TierStats {
+  pages: number
+  /** Bytes that these pages take there. */
+  bytes: number
+  /** Pages read from the tier, and written to it, since the media was made. */
+  readPages: number
+  writtenPages: number
 }
 
 export interface MediaStats extends PageStats {
   /** Of memoryBytes, what resets have kept for the next writes: see MediaOptions.spareBytes. */
   spareBytes: number
   /** One entry a region; one for all when there are none. */
-  regions: PageStats[]
+  regions: RegionStats[]
+}
+
+export interface RegionStats extends PageStats {
+  /** The slot of the tier that is this region's, from 1; 0: it has none. */
+  slot: number
+}
+
+/** What a demotion did. */
+export interface Demotion {
+  /** 0 or -errno. -EAGAIN: the region was changed meanwhile, and none of these pages is in the tier. */
+  result: number
+  /** The page of the region to go on with. */
+  next: number
+  /** Bytes that were written to the tier. */
+  bytes: number
 }
 
 /** Offsets and lengths in bytes, of any alignment (whole pages are cheapest), within `bytes`; else -EINVAL. */
 export interface NativeMedia {
   readonly bytes: number
+  /** How long a slot of the tier is: slot n begins at (n - 1) * slotBytes. A multiple of 4096. */
+  readonly slotBytes: number
   /** Fill `target`. Returns its length or -errno; -EIO when stored bytes are damaged. */
   read(offsetBytes: number, target: Uint8Array): number
   /** Store `source`. Returns its length or -errno; after an error any part may have been stored. */
@@ -44,6 +72,19 @@ export interface NativeMedia {
   discard(offsetBytes: number, lengthBytes: number): number
   /** As discard. Whole regions begin anew: their memory is given back, but for up to `spareBytes` in all. */
   recycle(offsetBytes: number, lengthBytes: number): number
+  /**
+   * Move up to 1 MiB of pages of a region to the tier: those of the kinds in `kinds` (1 << PAGE_RAW, 1 << PAGE_COMPRESSED)
+   * from page `first` of the region up to, and not with, page `end`. They go to slot `slot` (from 1), which must be the
+   * region's, or free. Their memory stays until release(). Only one thread of all may call this, release() and dropSlot().
+   */
+  demote(region: number, slot: number, first: number, end: number, kinds: number): Demotion
+  /**
+   * Give the memory back that a region's pages in the tier had: each 4 KiB of it that hold nothing else. The caller makes sure
+   * that every read which began before these pages were demoted has ended. Returns 0 or -errno.
+   */
+  release(region: number): number
+  /** Take a region's slot away, and throw away what is in it. Returns 0 or -errno; -EBUSY while pages are there. */
+  dropSlot(region: number): number
   /** Of an image: what was stored in `data` is durable then. Returns 0 or -errno. */
   flush(): number
   /**
@@ -90,6 +131,8 @@ export interface MediaOptions {
    * gets -ENOSPC only when there is none left.
    */
   spareBytes?: number
+  /** A file or block device for demote(), at least as long as the slots that are used; null (default): none. */
+  tier?: string | null
   /** How much memory pages may take; past it a write gets -ENOSPC. 0 (default): no limit. */
   limitBytes?: number
   /** Make both files (what was there is lost), or open those that are there. */
@@ -97,17 +140,17 @@ export interface MediaOptions {
 }
 
 /** The numbers of a region, in the order in which the addon writes them. */
-const STATS_WORDS = 5
+const STATS_WORDS = 10
 
 function pageStats(words: Float64Array): PageStats {
-  const [rawPages, fillPages, compressedPages, compressedBytes, memoryBytes] = words as unknown as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  return { rawPages, fillPages, compressedPages, compressedBytes, memoryBytes }
+  return {
+    rawPages: words[0]!,
+    fillPages: words[1]!,
+    compressedPages: words[2]!,
+    compressedBytes: words[3]!,
+    memoryBytes: words[4]!,
+    tier: { pages: words[6]!, bytes: words[7]!, readPages: words[8]!, writtenPages: words[9]! },
+  }
 }
 
 function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats {
@@ -115,14 +158,14 @@ function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats
   const regionCount = regionBytes === 0 ? 1 : bytes / regionBytes
   const words = new Float64Array(regionCount * STATS_WORDS)
   const { usedBytes, spareBytes } = native.stats(words)
-  const regions: PageStats[] = []
+  const regions: RegionStats[] = []
   const sums = new Float64Array(STATS_WORDS)
   for (let index = 0; index < regionCount; index++) {
     const own = words.subarray(index * STATS_WORDS, (index + 1) * STATS_WORDS)
     const isInPlace = regionBytes === 0 || index * regionBytes < inPlaceBytes
     if (isInPlace) own[4] = own[0]! * PAGE_BYTES
     for (let i = 0; i < STATS_WORDS; i++) sums[i]! += own[i]!
-    regions.push(pageStats(own))
+    regions.push({ ...pageStats(own), slot: own[5]! })
   }
   return { ...pageStats(sums), memoryBytes: usedBytes, spareBytes, regions }
 }
@@ -134,12 +177,13 @@ function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats
 export function openMedia(options: MediaOptions): NativeMedia {
   const { directory, dataDirectory = null, bytes, sameFill, create } = options
   const { regionBytes = 0, inPlaceBytes = 0, spareBytes = 0, limitBytes = 0 } = options
-  const { compression = 'none', compressionLevel = 1 } = options
+  const { compression = 'none', compressionLevel = 1, tier = null } = options
   const opened = addon().openMedia(
     directory,
     dataDirectory,
     sameFill,
     create,
+    tier,
     bytes,
     regionBytes,
     inPlaceBytes,

@@ -35,6 +35,9 @@ export const device: DeviceInfo = {
   compression: 'lz4',
   memoryLimit: 1024 * 1024,
   image: null,
+  tier: '/var/tmp/tier',
+  tierAfter: 30,
+  tierBudget: 64 * MIB,
   profile: 'default',
 }
 
@@ -125,14 +128,18 @@ const NO_ZONES: Record<ZoneCondition, number> = {
   offline: 0,
 }
 
-/** Three raw pages, and three that were compressed to a KiB. */
+/** Three raw pages, three that were compressed to a KiB, and two in the tier. */
 const STORED = {
-  origBytes: 6 * 4096,
+  origBytes: 8 * 4096,
   comprBytes: 15 * 1024,
   memoryBytes: 16 * 1024,
   sameFillPages: 0,
   compressedPages: 3,
   rawPages: 3,
+  bdCount: 2,
+  bdReads: 5,
+  bdWrites: 4,
+  bdBytes: 5 * 1024,
 }
 const NOTHING = {
   origBytes: 0,
@@ -141,6 +148,10 @@ const NOTHING = {
   sameFillPages: 0,
   compressedPages: 0,
   rawPages: 0,
+  bdCount: 0,
+  bdReads: 0,
+  bdWrites: 0,
+  bdBytes: 0,
 }
 
 /** Counters of a device that wrote `writes` times 4 KiB. */
@@ -168,10 +179,12 @@ export function statsOf(writes: number): DeviceStats {
     media: {
       ...STORED,
       sameFillPages: 1024,
-      origBytes: 1030 * 4096,
+      origBytes: 1032 * 4096,
       pageBytes: 4096,
       spareBytes: 0,
       memoryLimitBytes: 1024 * 1024,
+      tierSlotsUsed: 1,
+      tierSlots: 7,
     },
     zones: { ...NO_ZONES, conventional: 1, empty: 6, full: 1 },
     perZone: [

@@ -104,6 +104,7 @@ it('device show and list', () => {
     compression    lz4
     memory limit   1 MiB
     image          none: it lives in memory
+    tier           /var/tmp/tier, 64 MiB/s, zones are cold after 30 s
     profile        default
     "
   `)
@@ -175,9 +176,10 @@ it('stats', () => {
     same pages     1,024 (4 MiB) that need no memory
     compr pages    3 (12 KiB)
     huge pages     3 (12 KiB) stored as they are
+    bd count       2 (5 KiB) in the tier, 5 read, 4 written; 1 of 7 slots
 
-    ZONE  WRITES  WRITTEN  RESETS    ORIG   COMPR     MEM
-       2   1,234  4.8 MiB       3  24 KiB  15 KiB  16 KiB
+    ZONE  WRITES  WRITTEN  RESETS    ORIG   COMPR     MEM   TIER
+       2   1,234  4.8 MiB       3  32 KiB  15 KiB  16 KiB  5 KiB
     "
   `)
 })
@@ -207,6 +209,7 @@ it('start', () => {
     compression    lz4
     memory limit   1 MiB
     image          none: it lives in memory
+    tier           /var/tmp/tier, 64 MiB/s, zones are cold after 30 s
     profile        default
 
     Three things to try:

@@ -136,6 +136,8 @@ export const fakeNative = {
         compressedPages: 0,
         compressedBytes: 0,
         memoryBytes: 0,
+        slot: 0,
+        tier: { pages: 0, bytes: 0, readPages: 0, writtenPages: 0 },
       }
       const regionCount = options.bytes / (options.regionBytes ?? options.bytes)
       return { ...none, spareBytes: 0, regions: new Array(regionCount).fill(none) }

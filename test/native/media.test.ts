@@ -76,8 +76,9 @@ class Model {
       compressedPages: 0,
       compressedBytes: 0,
       memoryBytes: count(RAW) * PAGE_BYTES,
+      tier: { pages: 0, bytes: 0, readPages: 0, writtenPages: 0 },
     }
-    return { ...pages, spareBytes: 0, regions: [pages] }
+    return { ...pages, spareBytes: 0, regions: [{ ...pages, slot: 0 }] }
   }
 }
 

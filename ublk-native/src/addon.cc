@@ -30,6 +30,7 @@ constexpr Constant LAYOUT[] = {
     SAME(PAGE_FILL),
     SAME(PAGE_RAW),
     SAME(PAGE_COMPRESSED),
+    SAME(PAGE_TIERED),
     SAME(CODEC_NONE),
     SAME(CODEC_LZ4),
     SAME(CODEC_ZSTD),

@@ -17,7 +17,9 @@ int Transfer::open(int charFd, std::shared_ptr<Media> media, size_t maxIoBytes) 
   segments_ = std::make_unique<iovec[]>(SEGMENTS);
   const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   int bad = bounce_.map(-1, std::min(BOUNCE_BYTES, maxIoBytes), PROT_READ | PROT_WRITE, anonymous);
-  if (bad == 0) bad = fills_.map(-1, maxIoBytes + 2 * PAGE_BYTES, PROT_READ | PROT_WRITE, anonymous);
+  // A page from the tier may lie across two; a run begins on a page.
+  const size_t fillBytes = 2 * maxIoBytes + 4 * PAGE_BYTES;
+  if (bad == 0) bad = fills_.map(-1, fillBytes, PROT_READ | PROT_WRITE, anonymous);
   // Pages of our own, not the kernel's one zero page: get_user_pages_fast() refuses that, each time.
   const int populated = anonymous | MAP_POPULATE;
   if (bad == 0) bad = zeros_.map(-1, maxIoBytes, PROT_READ | PROT_WRITE, populated);
@@ -125,6 +127,20 @@ int Transfer::addExpanded(uint64_t page, size_t within, size_t length) {
   return addSegment(at + within, length);
 }
 
+// Pages that lie one behind the other in the tier come in one piece: `part` grows to their bytes, at most `left`.
+int Transfer::addTiered(uint64_t page, size_t within, uint32_t left, uint32_t* part) {
+  uint64_t count = 1;
+  for (; *part < left && media_->followsInTier(page + count); count++)
+    *part += std::min<uint32_t>(PAGE_BYTES, left - *part);
+  fillsUsed_ = roundUp(fillsUsed_, PAGE_BYTES);
+  keptBytes_ = std::min(keptBytes_, fillsUsed_);
+  uint8_t* at = fills_.bytes + fillsUsed_;
+  const int begin = media_->fetch(page, count << PAGE_SHIFT, at);
+  if (begin < 0) return begin;
+  fillsUsed_ += (count + 1) << PAGE_SHIFT;
+  return addSegment(at + begin + within, *part);
+}
+
 int32_t Transfer::outOfMedia(uint64_t position, uint64_t mediaOffset, uint32_t bytes,
                              uint32_t requestBytes) {
   if (const int full = media_->prepare(mediaOffset, bytes); full != 0) return full;
@@ -136,11 +152,13 @@ int32_t Transfer::outOfMedia(uint64_t position, uint64_t mediaOffset, uint32_t b
     const uint64_t offset = mediaOffset + done;
     const uint64_t page = offset >> PAGE_SHIFT;
     const size_t within = offset & PAGE_MASK;
-    const auto part = static_cast<uint32_t>(std::min<size_t>(PAGE_BYTES - within, bytes - done));
+    auto part = static_cast<uint32_t>(std::min<size_t>(PAGE_BYTES - within, bytes - done));
     const uint8_t kind = media_->kind(page);
     if (kind == PAGE_RAW)
       failed = addSegment(media_->raw(page) + within, part);
-    else if (kind == PAGE_COMPRESSED)
+    else if (kind == (PAGE_RAW | PAGE_TIERED))
+      failed = addTiered(page, within, bytes - done, &part);
+    else if ((kind & PAGE_RAW) != 0)
       failed = addExpanded(page, within, part);
     else if (kind == PAGE_FILL)
       failed = addFill(std::rotr(media_->word(page), static_cast<int>(within % 8 * 8)), part);

@@ -21,6 +21,8 @@ inline constexpr uint8_t PAGE_HOLE = 0;
 inline constexpr uint8_t PAGE_FILL = 1;
 inline constexpr uint8_t PAGE_RAW = 2;
 inline constexpr uint8_t PAGE_COMPRESSED = 3;
+// Set on a raw or compressed page of a region whose bytes are in the tier.
+inline constexpr uint8_t PAGE_TIERED = 4;
 inline constexpr uint32_t PAGE_SHIFT = 12;
 inline constexpr uint32_t PAGE_BYTES = 1U << PAGE_SHIFT;
 
@@ -61,10 +63,10 @@ struct PagesHeader {
 };
 static_assert(sizeof(PagesHeader) == 64);
 inline constexpr uint64_t PAGES_MAGIC = 0x50414d42414c535aULL;  // "ZSLABMAP"
-inline constexpr uint32_t PAGES_VERSION = 2;
+inline constexpr uint32_t PAGES_VERSION = 3;
 
-// A part of the media that is written in order and emptied whole, in one cache line. Those that are written in place have
-// only the counters.
+// A part of the media that is written in order and emptied whole, in two cache lines: the second is of its pages in the
+// tier. Those that are written in place have only the counters.
 struct Region {
   uint64_t cursor;  // bytes taken of its part of `data`
   uint64_t ready;   // bytes of that part that have memory
@@ -73,8 +75,16 @@ struct Region {
   int64_t fillPages;
   int64_t compressedPages;
   int64_t compressedBytes;
-  uint64_t reserved;
+  uint64_t epoch;  // counts what a demotion that is under way must not overlook
+  uint64_t slot;   // of the tier, from 1; 0: it has none
+  int64_t tieredPages;
+  int64_t tieredBytes;
+  uint64_t punched;  // bytes below `ready` that have been given back, because they are in the tier
+  uint64_t tierReads;  // pages read from the tier, and written to it, since the media was made
+  uint64_t tierWrites;
+  uint64_t emptied;  // how often
+  uint64_t unused;
 };
-static_assert(sizeof(Region) == 64);
+static_assert(sizeof(Region) == 128);
 
 }  // namespace ublk

@@ -8,7 +8,7 @@ namespace ublk {
 namespace {
 
 // Numbers of a region in stats(), in order.
-constexpr size_t STATS_WORDS = 5;
+constexpr size_t STATS_WORDS = 10;
 
 Media* mediaOf(const Napi::CallbackInfo& info) {
   return static_cast<MediaBinding*>(info.Data())->media.get();
@@ -44,6 +44,37 @@ Napi::Value drop(const Napi::CallbackInfo& info) {
   return toNumber(info, (media->*Drop)(offset, length));
 }
 
+// demote(region, slot, first, end, kinds): {result, next, bytes}
+Napi::Value demote(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  uint64_t numbers[5] = {};
+  for (size_t i = 0; i < std::size(numbers); i++)
+    numbers[i] = static_cast<uint64_t>(arguments.integer(i));
+  if (!arguments.ok()) return info.Env().Undefined();
+  Media* media = mediaOf(info);
+  const auto [index, slot, first, end, kinds] = numbers;
+  Demotion demotion{first, 0};
+  const int result = media == nullptr
+                         ? -EBADF
+                         : media->demote(index, slot, end, static_cast<unsigned>(kinds), demotion);
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("result", result);
+  object.Set("next", static_cast<double>(demotion.next));
+  object.Set("bytes", static_cast<double>(demotion.bytes));
+  return object;
+}
+
+// release(region) and dropSlot(region): 0 | -errno
+template <int (Media::*Call)(uint64_t)>
+Napi::Value onRegion(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const auto index = static_cast<uint64_t>(arguments.integer(0));
+  if (!arguments.ok()) return info.Env().Undefined();
+  Media* media = mediaOf(info);
+  if (media == nullptr) return toNumber(info, -EBADF);
+  return toNumber(info, index < media->regionCount() ? (media->*Call)(index) : -EINVAL);
+}
+
 Napi::Value flush(const Napi::CallbackInfo& info) {
   Media* media = mediaOf(info);
   return toNumber(info, media == nullptr ? -EBADF : media->flush());
@@ -68,7 +99,12 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
     *next++ = static_cast<double>(region.fillPages);
     *next++ = static_cast<double>(region.compressedPages);
     *next++ = static_cast<double>(region.compressedBytes);
-    *next++ = static_cast<double>(region.ready);
+    *next++ = static_cast<double>(static_cast<int64_t>(region.ready - region.punched));
+    *next++ = static_cast<double>(region.slot);
+    *next++ = static_cast<double>(region.tieredPages);
+    *next++ = static_cast<double>(region.tieredBytes);
+    *next++ = static_cast<double>(region.tierReads);
+    *next++ = static_cast<double>(region.tierWrites);
   }
   return object;
 }
@@ -78,7 +114,7 @@ Napi::Value closeMedia(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openMedia(directory | null, dataDirectory | null, sameFill, create, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
+// openMedia(directory | null, dataDirectory | null, sameFill, create, tier | null, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
 // regionBytes, inPlaceBytes, codec, level, spareBytes, limitBytes.
 Napi::Value openMedia(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -88,9 +124,10 @@ Napi::Value openMedia(const Napi::CallbackInfo& info) {
   if (!arguments.isNull(1)) options.dataDirectory = arguments.string(1);
   options.sameFill = arguments.boolean(2);
   options.create = arguments.boolean(3);
+  if (!arguments.isNull(4)) options.tier = arguments.string(4);
   uint64_t numbers[7] = {};
   for (size_t i = 0; i < std::size(numbers); i++)
-    numbers[i] = static_cast<uint64_t>(arguments.integer(4 + i));
+    numbers[i] = static_cast<uint64_t>(arguments.integer(5 + i));
   if (!arguments.ok()) return env.Undefined();
   options.bytes = numbers[0];
   options.regionBytes = numbers[1];
@@ -109,11 +146,15 @@ Napi::Value openMedia(const Napi::CallbackInfo& info) {
   binding->media = std::move(media);
   Napi::Object object = Napi::Object::New(env);
   object.Set("bytes", static_cast<double>(options.bytes));
+  object.Set("slotBytes", static_cast<double>(binding->media->slotBytes()));
   object.Set("handle", Napi::External<MediaBinding>::New(env, binding));
   object.Set("read", Napi::Function::New<transfer<false>>(env, "read", binding));
   object.Set("write", Napi::Function::New<transfer<true>>(env, "write", binding));
   object.Set("discard", Napi::Function::New<drop<&Media::discard>>(env, "discard", binding));
   object.Set("recycle", Napi::Function::New<drop<&Media::recycle>>(env, "recycle", binding));
+  object.Set("demote", Napi::Function::New<demote>(env, "demote", binding));
+  object.Set("release", Napi::Function::New<onRegion<&Media::release>>(env, "release", binding));
+  object.Set("dropSlot", Napi::Function::New<onRegion<&Media::dropSlot>>(env, "dropSlot", binding));
   object.Set("flush", Napi::Function::New<flush>(env, "flush", binding));
   object.Set("trim", Napi::Function::New<drop<&Media::trim>>(env, "trim", binding));
   object.Set("stats", Napi::Function::New<stats>(env, "stats", binding));

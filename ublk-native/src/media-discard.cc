@@ -17,6 +17,7 @@ int Media::clearPart(uint64_t offset, size_t length, Tally& tally) {
 // The memory of what was taken last in an ordered region can be taken again (not of an image: it may be durable there).
 int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
   const bool inPlace = isInPlace(first << PAGE_SHIFT);
+  const auto settled = disturb(regionOf(first << PAGE_SHIFT));
   // The memory first: killed between the two, the pages are raw zeros, which is right as well.
   if (inPlace)
     if (const int bad = punch(dataFd_, first << PAGE_SHIFT, (end - first) << PAGE_SHIFT); bad != 0)
@@ -31,7 +32,8 @@ int Media::forgetPages(uint64_t first, uint64_t end, Tally& tally) {
     const uint8_t was = kind(page);
     if (was == PAGE_HOLE) continue;
     setKind(page, PAGE_HOLE, tally);
-    if (!inPlace && was != PAGE_FILL && !durable_)
+    // That of a page in the tier may be punched any moment.
+    if (!inPlace && was != PAGE_FILL && (was & PAGE_TIERED) == 0 && !durable_)
       giveBack(regionOf(page << PAGE_SHIFT), word(page) & POSITION_MASK, 0, lengthOf(word(page)));
   }
   return 0;

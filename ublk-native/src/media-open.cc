@@ -28,6 +28,7 @@ int allocate(int fd, uint64_t offset, uint64_t length, int mode) {
 }
 
 Media::~Media() {
+  if (tierFd_ >= 0) ::close(tierFd_);
   if (pagesFd_ >= 0) ::close(pagesFd_);
   if (dataFd_ >= 0) ::close(dataFd_);
 }
@@ -71,6 +72,7 @@ int Media::open(const MediaOptions& options, std::unique_ptr<Media>& media, std:
   problem = "compression";
   int result = made->codec_.open(options.codec, options.level);
   if (result == 0) result = made->openFiles(problem);
+  if (result == 0 && !options.tier.empty()) result = made->openTier(problem);
   if (result == 0) result = made->map(problem);
   if (result == 0) media = std::move(made);
   return result;
@@ -190,10 +192,12 @@ int Media::recount() {
     // It was giving memory back.
     if (region.cursor == UINT64_MAX) region.cursor = region.ready = region.spare = 0;
     region.rawPages = region.fillPages = region.compressedPages = region.compressedBytes = 0;
+    region.tieredPages = region.tieredBytes = 0;
+    region.punched = std::min(region.punched, region.ready);
     // After a power cut there is memory that nobody knows of.
     if (durable_ && !isInPlace(index << regionShift_))
-      punch(dataFd_, baseOf(index) + region.ready, stride_ - region.ready);
-    used += static_cast<int64_t>(region.ready);
+      punchRest(index);
+    used += static_cast<int64_t>(region.ready - region.punched);
     spare += static_cast<int64_t>(region.spare);
   }
   header_->usedBytes = used;
@@ -212,6 +216,8 @@ int Media::recount() {
       Tally(*this, page << PAGE_SHIFT).count(kinds_[page], word(page), 1);
     }
   }
+  for (uint64_t index = 0; index < regionCount_; index++)
+    if (const int failed = release(index); failed != 0) return failed;
   header_->owner = getpid();
   return 0;
 }

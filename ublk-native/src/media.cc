@@ -56,12 +56,18 @@ Media::Tally::~Tally() {
   add(&region_->fillPages, fill_);
   add(&region_->compressedPages, compressed_);
   add(&region_->compressedBytes, compressedBytes_);
+  add(&region_->tieredPages, tiered_);
+  add(&region_->tieredBytes, tieredBytes_);
   if (inPlace_) add(&header_->usedBytes, raw_ * PAGE_BYTES);
 }
 
 void Media::Tally::count(uint8_t kind, uint64_t word, int64_t by) {
   if (kind == PAGE_RAW) raw_ += by;
   if (kind == PAGE_FILL) fill_ += by;
+  if ((kind & PAGE_TIERED) != 0) {
+    tiered_ += by;
+    tieredBytes_ += by * static_cast<int64_t>(lengthOf(word));
+  }
   if (kind != PAGE_COMPRESSED) return;
   compressed_ += by;
   compressedBytes_ += by * static_cast<int64_t>(lengthOf(word));
@@ -118,14 +124,20 @@ void Media::setKind(uint64_t page, uint8_t kind, Tally& tally) {
   if (kind != PAGE_HOLE) tally.count(kind, word(page), 1);
 }
 
+// A page of a region loses what it has, before its word changes.
+void Media::vacate(uint64_t page, Tally& tally) {
+  if (kind(page) == PAGE_HOLE || isInPlace(page << PAGE_SHIFT)) return;
+  const auto settled = disturb(regionOf(page << PAGE_SHIFT));
+  setKind(page, PAGE_HOLE, tally);
+}
+
 // `source` is a page of one word; the page has no memory of its own.
 int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
   if (const int full = prepareWords(page); full != 0) return full;
   uint64_t fill;
   std::memcpy(&fill, source, sizeof fill);
   // A word is never changed under the kind that it belongs to, but from one fill to another.
-  if (kind(page) == PAGE_COMPRESSED || (kind(page) == PAGE_RAW && !isInPlace(page << PAGE_SHIFT)))
-    setKind(page, PAGE_HOLE, tally);
+  if (kind(page) != PAGE_FILL) vacate(page, tally);
   setWord(page, fill);
   setKind(page, PAGE_FILL, tally);
   return 0;
@@ -138,7 +150,7 @@ int Media::place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tall
   const uint64_t index = regionOf(page << PAGE_SHIFT);
   if (const int full = reserve(index, length, &position); full != 0) return full;
   if (const int full = put(position, bytes, length); full != 0) return full;
-  if (kind(page) != PAGE_HOLE) setKind(page, PAGE_HOLE, tally);
+  vacate(page, tally);
   setWord(page, position | uint64_t{length} << LENGTH_SHIFT);
   setKind(page, length == PAGE_BYTES ? PAGE_RAW : PAGE_COMPRESSED, tally);
   return 0;
@@ -168,16 +180,13 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
   const uint8_t was = kind(page);
   if (was == PAGE_RAW) {
     if (inPlace) return asFull(writeAll(dataFd_, source, length, offset));
-    return put(positionOf(page) + within, source, length);
+    const auto settled = disturb(regionOf(offset));
+    if (kind(page) == PAGE_RAW) return put(positionOf(page) + within, source, length);
   }
   // Zeros in a hole are a hole, until the page has something else. (A fill would have to become raw under readers' eyes.)
   if (!inPlace && was == PAGE_HOLE && std::memcmp(source, ZERO_PAGE, length) == 0) return 0;
   alignas(64) uint8_t whole[PAGE_BYTES];
-  if (was == PAGE_COMPRESSED) {
-    if (const int bad = expand(page, whole); bad != 0) return bad;
-  } else {
-    bestVariant().fill(whole, PAGE_BYTES, was == PAGE_FILL ? word(page) : 0);
-  }
+  if (const int bad = loadPart(page << PAGE_SHIFT, whole, PAGE_BYTES); bad != 0) return bad;
   std::memcpy(whole + within, source, length);
   if (!inPlace) return place(page, whole, PAGE_BYTES, tally);
   if (!options_.sameFill || !bestVariant().scan(whole, PAGE_BYTES))
@@ -256,7 +265,7 @@ uint8_t* Media::claim(uint64_t offset, size_t length, bool expectFill) {
   if (!inPlace && (expectFill || !codec_.isNone())) return nullptr;
   const uint64_t end = pageOf(offset + length);
   for (uint64_t page = pageOf(offset); page < end; page++)
-    if ((kind(page) == PAGE_RAW) != inPlace) return nullptr;
+    if (inPlace ? kind(page) != PAGE_RAW : (kind(page) & PAGE_RAW) != 0) return nullptr;
   if (inPlace) return data_.bytes + offset;
   uint64_t position;
   return reserve(regionOf(offset), length, &position) == 0 ? data_.bytes + position : nullptr;
@@ -297,9 +306,17 @@ int Media::expand(uint64_t page, uint8_t* target) const {
   const uint64_t position = where & POSITION_MASK;
   const uint64_t length = lengthOf(where);
   if (length > COMPRESSED_BYTES_MAX || position + length > dataBytes_) return -EIO;
-  uint8_t copy[COMPRESSED_BYTES_MAX];
-  if (durable_ && readAll(dataFd_, copy, length, position) != 0) return -EIO;
-  return codec_.decompress(durable_ ? copy : data_.bytes + position, length, target) ? 0 : -EIO;
+  const uint8_t* bytes = data_.bytes + position;
+  alignas(PAGE_BYTES) uint8_t blocks[2 * PAGE_BYTES];
+  if ((kind(page) & PAGE_TIERED) != 0) {
+    const int begin = fetch(page, length, blocks);
+    if (begin < 0) return begin;
+    bytes = blocks + begin;
+  } else if (durable_) {
+    if (readAll(dataFd_, blocks, length, position) != 0) return -EIO;
+    bytes = blocks;
+  }
+  return codec_.decompress(bytes, length, target) ? 0 : -EIO;
 }
 
 int Media::loadPart(uint64_t offset, uint8_t* target, size_t length) const {
@@ -313,10 +330,12 @@ int Media::loadPart(uint64_t offset, uint8_t* target, size_t length) const {
     std::memcpy(target, raw(page) + within, length);
     return 0;
   }
-  if (is == PAGE_COMPRESSED) {
-    alignas(64) uint8_t whole[PAGE_BYTES];
-    if (const int bad = expand(page, whole); bad != 0) return bad;
-    std::memcpy(target, whole + within, length);
+  if ((is & PAGE_RAW) != 0) {
+    alignas(PAGE_BYTES) uint8_t whole[2 * PAGE_BYTES];
+    const bool isRaw = is == (PAGE_RAW | PAGE_TIERED);
+    const int begin = isRaw ? fetch(page, PAGE_BYTES, whole) : expand(page, whole);
+    if (begin < 0) return begin;
+    std::memcpy(target, whole + begin + within, length);
     return 0;
   }
   const uint64_t fill = is == PAGE_FILL ? word(page) : 0;
@@ -348,6 +367,12 @@ Region Media::region(uint64_t index) const {
   copy.fillPages = load64(&from.fillPages);
   copy.compressedPages = load64(&from.compressedPages);
   copy.compressedBytes = load64(&from.compressedBytes);
+  copy.slot = load64(&from.slot);
+  copy.tieredPages = load64(&from.tieredPages);
+  copy.tieredBytes = load64(&from.tieredBytes);
+  copy.punched = load64(&from.punched);
+  copy.tierReads = load64(&from.tierReads);
+  copy.tierWrites = load64(&from.tierWrites);
   return copy;
 }
 

@@ -11,11 +11,13 @@
 #pragma once
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,10 +33,12 @@ inline constexpr uint64_t NOWHERE = UINT64_MAX;
 inline constexpr uint8_t ZERO_PAGE[PAGE_BYTES] = {};
 
 inline uint64_t pageOf(uint64_t offset) { return offset >> PAGE_SHIFT; }
+inline uint64_t roundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 struct MediaOptions {
   std::string directory;  // empty: anonymous memory
   std::string dataDirectory;  // not empty: an image, whose `data` is there and has to outlive a power cut
+  std::string tier;  // a file or block device; empty: none
   uint64_t bytes = 0;
   uint64_t regionBytes = 0;  // a power of two; 0: everything is in place
   uint64_t inPlaceBytes = 0;
@@ -44,6 +48,12 @@ struct MediaOptions {
   uint64_t spareBytes = 0;  // how much memory resets may keep
   uint64_t limitBytes = 0;  // how much memory all pages may take; 0: no limit
   bool create = false;
+};
+
+// How far a demotion has come: the next page to look at, and the bytes that have moved.
+struct Demotion {
+  uint64_t next;
+  uint64_t bytes;
 };
 
 class Media {
@@ -59,6 +69,9 @@ class Media {
     return length <= bytes() && offset <= bytes() - length;
   }
 
+  // What a region needs of the tier.
+  uint64_t slotBytes() const { return stride_; }
+
   // Store `length` bytes. `filled` is set to whether the last page was same-fill.
   int store(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
   int load(uint64_t offset, uint8_t* target, size_t length);
@@ -73,7 +86,7 @@ class Media {
   uint64_t word(uint64_t page) const { return __atomic_load_n(&words_[page], __ATOMIC_RELAXED); }
   // The bytes of a raw page.
   const uint8_t* raw(uint64_t page) const { return data_.bytes + positionOf(page); }
-  // A compressed page into `target`. Returns 0 or -EIO.
+  // A compressed page into `target`, wherever it is. Returns 0 or -EIO, or what reading the tier said.
   int expand(uint64_t page, uint8_t* target) const;
 
   // Memory that the kernel may copy a range into, or null: then it goes through store(). land() or unclaim() must follow.
@@ -81,6 +94,16 @@ class Media {
   uint8_t* claim(uint64_t offset, size_t length, bool expectFill);
   int land(uint64_t offset, size_t length, const uint8_t* bytes, bool* filled);
   void unclaim(uint64_t offset, size_t length, const uint8_t* bytes);
+
+  // Of a page in the tier: `length` bytes from its first into `target` (aligned to a page, with room for one more). Returns
+  // where they begin in it, or -errno.
+  int fetch(uint64_t page, uint64_t length, uint8_t* target) const;
+  // Whether a raw page in the tier lies right behind the one before it.
+  bool followsInTier(uint64_t page) const;
+  // demote(), release() and dropSlot() of media.ts, for one thread at a time.
+  int demote(uint64_t index, uint64_t slot, uint64_t end, unsigned kinds, Demotion& demotion);
+  int release(uint64_t index);
+  int dropSlot(uint64_t index);
 
   uint64_t regionCount() const { return regionCount_; }
   Region region(uint64_t index) const;
@@ -107,6 +130,7 @@ class Media {
   int makeReady(uint64_t position, uint64_t length);
   void dropSpare(Region& region);
   int emptyRegion(uint64_t index);
+  int punchRest(uint64_t index);
   bool hasRoom(uint64_t more);
   bool giveBackSpare();
   bool giveBackSpareLocked();
@@ -124,10 +148,16 @@ class Media {
   int place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tally);
   int setFill(uint64_t page, const uint8_t* source, Tally& tally);
   void setKind(uint64_t page, uint8_t kind, Tally& tally);
+  void vacate(uint64_t page, Tally& tally);
   int discardWithin(uint64_t offset, uint64_t length);
   int forgetPages(uint64_t page, uint64_t end, Tally& tally);
   int clearPart(uint64_t offset, size_t length, Tally& tally);
   int loadPart(uint64_t offset, uint8_t* target, size_t length) const;
+
+  // media-tier.cc
+  int openTier(std::string& problem);
+  int writeTier(const std::vector<iovec>& runs, uint64_t shift);
+  std::unique_lock<std::mutex> disturb(uint64_t index);
 
   template <typename Value>
   static Value load64(const Value* at) {
@@ -155,6 +185,7 @@ class Media {
   uint64_t dataBytes_ = 0;
   int pagesFd_ = -1;
   int dataFd_ = -1;
+  int tierFd_ = -1;
   Mapping map_;
   Mapping data_;
   Mapping dirty_;  // of an image: a bit for each PAGE_BYTES of the page map that have changed
@@ -186,6 +217,8 @@ class Media::Tally {
   int64_t fill_ = 0;
   int64_t compressed_ = 0;
   int64_t compressedBytes_ = 0;
+  int64_t tiered_ = 0;
+  int64_t tieredBytes_ = 0;
 };
 
 // The word of a page whose bytes are in an ordered region: where, and how many.

@@ -22,8 +22,6 @@ constexpr int POPULATE_WRITE = 23;  // MADV_POPULATE_WRITE, Linux 5.14; older C 
 // Who changes how much memory a region has. Not in the files: a lock there would stay taken after SIGKILL.
 std::mutex memoryLock;
 
-uint64_t roundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
-
 bool trade(uint64_t* at, uint64_t from, uint64_t to) {
   return __atomic_compare_exchange_n(at, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -149,28 +147,40 @@ int Media::trim(uint64_t offset, uint64_t length) {
   return 0;
 }
 
-// The pages of a region are forgotten already: its memory goes back, but for what is kept for the next writes.
+// The pages of a region are forgotten already: its memory goes back, but for what is kept for the next writes. With holes in
+// it nothing is.
 int Media::emptyRegion(uint64_t index) {
+  const auto settled = disturb(index);
   const std::lock_guard<std::mutex> turn(memoryLock);
   Region& region = regions_[index];
+  region.emptied++;
   dropSpare(region);
   const uint64_t ready = region.ready;
   const uint64_t others = spareBytes();
   const uint64_t limit = durable_ ? UINT64_MAX : options_.spareBytes;
   const uint64_t room = limit > others ? limit - others : 0;
-  const uint64_t kept = std::min(ready, room) & ~PAGE_MASK;
+  const uint64_t kept = region.punched != 0 ? 0 : std::min(ready, room) & ~PAGE_MASK;
   if (kept < ready) {
     __atomic_store_n(&region.ready, kept, __ATOMIC_RELEASE);
     if (const int failed = punch(dataFd_, baseOf(index) + kept, ready - kept); failed != 0) {
       __atomic_store_n(&region.ready, ready, __ATOMIC_RELEASE);
       return failed;
     }
-    __atomic_fetch_sub(&header_->usedBytes, static_cast<int64_t>(ready - kept), __ATOMIC_RELAXED);
+    const uint64_t back = ready - kept - region.punched;
+    __atomic_fetch_sub(&header_->usedBytes, static_cast<int64_t>(back), __ATOMIC_RELAXED);
+    region.punched = 0;
   }
   __atomic_store_n(&region.spare, kept, __ATOMIC_RELEASE);
   __atomic_fetch_add(&header_->spareBytes, static_cast<int64_t>(kept), __ATOMIC_RELAXED);
   __atomic_store_n(&region.cursor, 0, __ATOMIC_RELEASE);
   return 0;
+}
+
+// What is behind a region's memory: who was reading a region that was emptied meanwhile has made it anew.
+int Media::punchRest(uint64_t index) {
+  const std::lock_guard<std::mutex> turn(memoryLock);
+  const uint64_t ready = regions_[index].ready;
+  return punch(dataFd_, baseOf(index) + ready, stride_ - ready);
 }
 
 int Media::allocateMap(uint64_t at) {

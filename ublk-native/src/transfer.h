@@ -29,6 +29,7 @@ class Transfer {
   int addZeros(size_t length);
   int addFill(uint64_t word, size_t length);
   int addExpanded(uint64_t page, size_t within, size_t length);
+  int addTiered(uint64_t page, size_t within, uint32_t left, uint32_t* part);
   int send();
 
   int charFd_ = -1;
@@ -38,7 +39,7 @@ class Transfer {
   bool filled_ = true;
   Mapping bounce_;
   Mapping zeros_;  // never written
-  // Same-fill and compressed pages, expanded. Its first bytes keep the last word between requests.
+  // Same-fill and compressed pages, expanded, and pages from the tier. Its first bytes keep the last word between requests.
   Mapping fills_;
   size_t fillsUsed_ = 0;
   uint64_t keptWord_ = 0;
