@@ -23,8 +23,9 @@ import {
   type UblkControl,
   unmapShared,
 } from '../ublk-native/index.js'
-import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { Geometry } from '../zone-model/index.js'
 import { COUNTER_NO_SPACE } from './counters.js'
+import { deviceParams, geometryOptions, MAX_IO_BYTES } from './device-params.js'
 import { DeviceTier } from './device-tier.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
@@ -49,9 +50,6 @@ import {
 import { type Delay, startRecovery, waitUntilQuiesced } from './takeover.js'
 import type { TierHost } from './tier-thread.js'
 
-/** The largest request, and so the largest zone report: 16384 zones (a report of several requests comes back wrong). */
-export const MAX_IO_BYTES = 1024 * 1024
-
 /** What a device needs of the daemon. */
 export interface DeviceHost extends TierHost {
   readonly control: UblkControl
@@ -60,21 +58,6 @@ export interface DeviceHost extends TierHost {
   readonly delay: Delay
   /** Another way to start a queue's thread than a worker of Node: for tests. */
   readonly spawnQueue?: SpawnQueue | undefined
-}
-
-/** Options → what the zone model takes. Throws ZoneModelError with the message for people. */
-export function geometryOptions(options: DeviceOptions): GeometryOptions {
-  return {
-    zoneCount: options.zones,
-    zoneSizeBytes: options.zoneSize,
-    zoneCapacityBytes: options.zoneCapacity ?? options.zoneSize,
-    conventionalCount: options.conventional,
-    maxOpen: options.maxOpen,
-    maxActive: options.maxActive,
-    maxAppendBytes:
-      options.maxAppend ?? Math.min(MAX_IO_BYTES, options.zoneCapacity ?? options.zoneSize),
-    blockSizeBytes: options.blockSize,
-  }
 }
 
 function flagsOf(options: DeviceOptions): number {
@@ -174,8 +157,16 @@ export class Device {
   }
 
   /** A drive in memory whose power was cut, again: under its old number, with what it still has. */
-  static restart({ record, geometry }: Device, host: DeviceHost): Promise<Device> {
-    return Device.#add({ ...record.options, id: record.id }, geometry, null, host, record)
+  static async restart({ record, geometry }: Device, host: DeviceHost): Promise<Device> {
+    const tier = DeviceTier.reclaim(record)
+    try {
+      const options = { ...record.options, id: record.id }
+      return await Device.#add(options, geometry, { image: null, tier }, host, record)
+    } catch (error) {
+      tier?.close()
+      tier?.discard()
+      throw error
+    }
   }
 
   /** `kept`: its state folder is there, and goes on. */
@@ -212,7 +203,7 @@ export class Device {
       writeRecord(device.record)
       image?.restore(devicePath(added.id))
       device.#map(image === null && kept === null)
-      await control.setParams(added.id, device.#params())
+      await control.setParams(added.id, deviceParams(geometry, image !== null))
       await device.#startQueues()
       await control.start(added.id, process.pid)
       return device
@@ -280,6 +271,7 @@ export class Device {
    */
   async cutPower(seed: number): Promise<{ gone: Promise<void>; lost: PowerCutLoss | null }> {
     const { control } = this.#host
+    await this.#tier?.stop()
     await control.stop(this.id)
     await this.#releaseQueues(true)
     const { image } = this.record.options
@@ -287,6 +279,7 @@ export class Device {
     const lost =
       image == null ? loseUnflushed(this.state.table, this.geometry, this.media, marks, seed) : null
     this.#unmap()
+    this.#tier?.close()
     // A daemon that dies now finds nothing to save.
     if (image != null) rmSync(join(devicePath(this.id), 'table'))
     return { gone: control.delete(this.id), lost }
@@ -334,29 +327,6 @@ export class Device {
     this.#buffer = null
     this.#faultBuffer = null
     this.#markBuffer = null
-  }
-
-  #params() {
-    const { geometry } = this
-    const blockShift = Math.log2(geometry.blockSizeBytes)
-    return {
-      blockShift,
-      physicalBlockShift: blockShift,
-      maxSectors: MAX_IO_BYTES / 512,
-      chunkSectors: geometry.zoneSizeSectors,
-      totalSectors: geometry.totalSectors,
-      maxOpen: geometry.maxOpen,
-      maxActive: geometry.maxActive,
-      maxAppendSectors: geometry.maxAppendSectors,
-      discard: {
-        granularityBytes: geometry.blockSizeBytes,
-        maxDiscardSectors: geometry.zoneSizeSectors,
-        maxWriteZeroesSectors: geometry.zoneSizeSectors,
-      },
-      volatileCache: true,
-      // With an image the kernel makes it a write and a flush: those wait for the disk together.
-      fua: this.image === null,
-    }
   }
 
   async #startQueues(): Promise<void> {

@@ -2,7 +2,7 @@
  * What keeps a drive in its image through a device's comings and goings: found when one is made, saved when one ends.
  */
 import { errnoName, Geometry } from '../zone-model/index.js'
-import { geometryOptions } from './device.js'
+import { geometryOptions } from './device-params.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
 import type { DriveDescription } from './image-options.js'

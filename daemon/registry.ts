@@ -6,7 +6,8 @@
 import { randomInt } from 'node:crypto'
 import { UblkControl } from '../ublk-native/index.js'
 import { Geometry } from '../zone-model/index.js'
-import { Device, type DeviceHost, geometryOptions } from './device.js'
+import { Device, type DeviceHost } from './device.js'
+import { geometryOptions } from './device-params.js'
 import { deviceUser } from './device-users.js'
 import {
   deviceInfo,
