@@ -9,30 +9,17 @@
  * Prints a line a round. A failure prints what the test said and the command that runs it again; exit code 1.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const VITEST = join('node_modules', 'vitest', 'vitest.mjs')
-/** Files and the project that they belong to. Each takes its seed from SEED or ZSLAB_SEED. */
-const FILES = {
-  unit: [
-    'test/zone-model/model.fuzz.test.ts',
-    'test/zone-model/crash.test.ts',
-    'test/zone-model/race.test.ts',
-    'test/zone-model/emulated-drive.test.ts',
-    'test/daemon/crash.test.ts',
-  ],
-  native: [
-    'test/native/media.test.ts',
-    'test/native/regions.test.ts',
-    'test/native/fill-scan.test.ts',
-    'test/native/queue.test.ts',
-    'test/native/race.test.ts',
-  ],
-}
+/** How a test's text shows that it takes its seed from SEED or ZSLAB_SEED. */
+const TAKES_A_SEED = /[fF]romEnvironment\(|from '\.\/random\.js'|from '\.\.\/conformance\//
+/** Folders of tests that need no kernel, and the project that each belongs to. */
+const FOLDERS = { 'zone-model': 'unit', daemon: 'unit', cli: 'unit', native: 'native' }
 const SEED_LIMIT = 2 ** 31
 
 /** A whole number of at least 0, or the end with exit code 2. */
@@ -55,15 +42,18 @@ const first =
   values.seed === undefined
     ? Math.floor(Math.random() * SEED_LIMIT)
     : whole('seed', values.seed, SEED_LIMIT)
-const chosen = Object.entries(FILES).flatMap(([project, files]) =>
-  files.filter(file => file.includes(values.only)).map(file => ({ project, file })),
+const tests = Object.entries(FOLDERS).flatMap(([folder, project]) =>
+  readdirSync(join(ROOT, 'test', folder))
+    .filter(name => name.endsWith('.test.ts'))
+    .map(name => ({ project, file: `test/${folder}/${name}` }))
+    .filter(({ file }) => TAKES_A_SEED.test(readFileSync(join(ROOT, file), 'utf8'))),
 )
+const chosen = tests.filter(({ file }) => file.includes(values.only))
 if (chosen.length === 0) {
-  const all = Object.values(FILES).flat().join('\n  ')
+  const all = tests.map(({ file }) => file).join('\n  ')
   console.error(`--only ${values.only}: expected a part of one of\n  ${all}`)
   process.exit(2)
 }
-for (const { file } of chosen) if (!existsSync(join(ROOT, file))) throw new Error(`${file} is gone`)
 
 /** One file with one seed: null, or what it said when it failed. */
 function failureOf({ project, file }, seed) {
