@@ -6,7 +6,8 @@
  *   1. take the marks, copy the kinds: whatever kind is seen, its word is stored and its word's block is marked by now;
  *   2. take the marks of words, copy the words;
  *   3. look at the kinds again. A page that was a hole and is none stays one: whoever wrote it has not been told yet. One that
- *      has become a hole is one: someone is discarding it. One that has another kind, whose word may be new or old: once more.
+ *      has become a hole, or raw in place, may stay what it was: its word is as it was, and whoever changed it has not been told.
+ *      One that has another kind now, with a word that may be the new one: once more.
  */
 import { PAGE_HOLE, PAGE_RAW } from '../ublk-native/index.js'
 import type { DirtyBlocks } from './dirty.js'
@@ -37,6 +38,7 @@ export class PageMapCopier {
     const taken = new Set<number>()
     this.dirty.take(0, taken)
     if (taken.size === 0) return copies
+    this.between('taken')
     // A block of both kinds and words goes with either.
     for (let block = 0; block < this.#wordsFrom; block++)
       if (this.#hasWords(block)) taken.add(block)
@@ -46,7 +48,7 @@ export class PageMapCopier {
       this.dirty.take(this.#wordsFrom, taken)
       for (const block of taken) if (this.#hasWords(block)) this.#copyWords(block, copies)
       this.between('words')
-    } while (!this.#settle(copies))
+    } while (!this.#isStable(copies))
     return copies
   }
 
@@ -75,9 +77,8 @@ export class PageMapCopier {
     this.#target(block, copies).set(words, from - at)
   }
 
-  /** Step 3. False: once more. */
-  #settle(copies: ReadonlyMap<number, Uint8Array>): boolean {
-    let isStable = true
+  /** Step 3. */
+  #isStable(copies: ReadonlyMap<number, Uint8Array>): boolean {
     for (const [block, copy] of copies) {
       if (block >= this.#wordsFrom) continue
       const [from, to] = this.layout.kindsIn(block)
@@ -85,12 +86,10 @@ export class PageMapCopier {
       for (let page = from; page < to; page++) {
         const before = copy[page + shift]!
         const now = this.#kinds[page]!
-        if (now === before || before === PAGE_HOLE) continue
-        const isWordless = now === PAGE_RAW && page < this.layout.inPlacePages
-        if (now === PAGE_HOLE || isWordless) copy[page + shift] = now
-        else isStable = false
+        if (now === before || before === PAGE_HOLE || now === PAGE_HOLE) continue
+        if (now !== PAGE_RAW || page >= this.layout.inPlacePages) return false
       }
     }
-    return isStable
+    return true
   }
 }

@@ -54,7 +54,9 @@ export class WorkingState {
     this.dirty.giveBack()
     const { queueCount, depth } = layout.description
     const words = new Int32Array(this.#table, 0, layout.tableBytes >> 2)
-    this.#tableCopier = new TableCopier(words, layout.geometry, queueCount, depth, pause)
+    this.#tableCopier = new TableCopier(words, layout.geometry, queueCount, depth, pause, () =>
+      between('zones'),
+    )
     this.#pagesCopier = new PageMapCopier(layout, this.#pages, this.dirty, between)
     this.#committed = new Uint8Array(layout.tableBlocks * BLOCK_BYTES)
     this.#committed.set(committedTable)
@@ -69,12 +71,15 @@ export class WorkingState {
     const layout = this.layout
     const copied = this.#copied
     const words = new Int32Array(copied.buffer, 0, layout.tableBytes >> 2)
-    // All of the file, for what follows the zone table in it; then the zone table in the order that it needs.
-    copied.set(new Uint8Array(this.#table))
-    this.#tableCopier.copy(words)
-    this.between('table')
-    const pages = this.#pagesCopier.copy()
-    this.#tableCopier.settle(words)
+    let pages: Map<number, Uint8Array>
+    do {
+      this.dirty.giveBack()
+      // All of the file, for what follows the zone table in it; then the zone table in the order that it needs.
+      copied.set(new Uint8Array(this.#table))
+      this.#tableCopier.copy(words)
+      this.between('table')
+      pages = this.#pagesCopier.copy()
+    } while (!this.#tableCopier.settle(words))
     if (isQuiet) this.#tableCopier.dropLog(words)
     const blocks = new Map<number, Uint8Array>()
     for (let block = 0; block < layout.tableBlocks; block++) {

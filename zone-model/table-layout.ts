@@ -60,6 +60,8 @@ export const ZONE_FINISHES = 2
 export const ZONE_WRITES = 3
 export const ZONE_SECTORS_LOW = 4
 export const ZONE_SECTORS_HIGH = 5
+/** How often a write has been taken back: what a copy of the table is checked by. */
+export const ZONE_UNDONE = 6
 
 export const ENTRY_WORDS = 8
 /** Bits 0-3 state, bits 4-31 batch. */

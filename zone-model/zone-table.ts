@@ -265,8 +265,10 @@ export class ZoneTable {
 
   /** Counts a write, or with -1 takes one back. While the zone is held. Its sectors are counted when it is emptied. */
   countWrite(zone: number, by: number): void {
-    const index = this.zoneBase + zone * layout.ZONE_WORDS + layout.ZONE_WRITES
-    this.words[index] = this.words[index]! + by
+    const base = this.zoneBase + zone * layout.ZONE_WORDS
+    this.words[base + layout.ZONE_WRITES] = this.words[base + layout.ZONE_WRITES]! + by
+    if (by > 0) return
+    this.words[base + layout.ZONE_UNDONE] = this.words[base + layout.ZONE_UNDONE]! + 1
   }
 
   /**

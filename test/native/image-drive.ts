@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { Image, type ImageDescription, ImageError } from '../../image/index.js'
+import { Image, type ImageDescription, ImageError, NODE_FILES } from '../../image/index.js'
 import { mapShared, type NativeMedia, openMedia, unmapShared } from '../../ublk-native/index.js'
 import * as zones from '../../zone-model/index.js'
 
@@ -42,11 +42,18 @@ export class Drive {
   readonly #image: Image
   readonly #buffer: ArrayBuffer
 
-  constructor(directory: string, journalBytesMax = 1 << 24) {
+  /** @param between - called between the steps of a commit */
+  constructor(
+    directory: string,
+    journalBytesMax = 1 << 24,
+    between: (step: string) => void = () => {},
+  ) {
     const state = join(root, 'state')
     rmSync(state, { recursive: true, force: true })
     mkdirSync(state)
-    this.#image = Image.open(directory, { journalBytesMax })
+    this.#image = Image.open(directory, { journalBytesMax, files: { ...NODE_FILES, between } })
+    const conventionalCount = this.#image.description.geometry.conventionalCount!
+    const own = zones.Geometry.create({ ...GEOMETRY, conventionalCount })
     try {
       this.#image.restore(state)
     } catch (error) {
@@ -54,13 +61,13 @@ export class Drive {
       throw error
     }
     this.#buffer = mapShared(join(state, 'table'), DESCRIPTION.tableBytes, false)
-    this.table = new zones.ZoneTable(new Int32Array(this.#buffer), geometry, 1, 4)
+    this.table = new zones.ZoneTable(new Int32Array(this.#buffer), own, 1, 4)
     this.media = openMedia({
       directory: state,
       dataDirectory: directory,
       bytes: geometry.totalBytes,
       regionBytes: ZONE_BYTES,
-      inPlaceBytes: 2 * ZONE_BYTES,
+      inPlaceBytes: conventionalCount * ZONE_BYTES,
       sameFill: true,
       compression: 'lz4',
       create: false,

@@ -1,5 +1,13 @@
 /** Images on files: what they keep, who may use them, copies. Damage: image-damage.test.ts; power cuts: power-cut.test.ts. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkImage, copyImage, Image } from '../../image/index.js'
@@ -45,6 +53,43 @@ describe('an image', () => {
     expect(drive.media.stats().spareBytes).toBeGreaterThan(0)
     drive.flush()
     drive.close()
+  })
+
+  test('a page that is written while a commit copies is as it was, or as it is', () => {
+    // Its word is in a block of words alone, which has not changed when the commit begins; and holds what it was long ago.
+    const description = {
+      ...DESCRIPTION,
+      geometry: { ...DESCRIPTION.geometry, conventionalCount: 79 },
+    }
+    Image.create(image, description)
+    let during = (_step: string): void => {}
+    const drive = new Drive(image, 1 << 24, step => during(step))
+    const page = (byte: number): Buffer => Buffer.alloc(4096, byte)
+    for (const when of ['taken', 'kinds', 'words', 'copied']) {
+      drive.media.write(40 * ZONE_BYTES, page(0xaa))
+      drive.flush()
+      drive.media.discard(40 * ZONE_BYTES, 4096)
+      drive.flush()
+      drive.media.write(0, page(1))
+      drive.media.discard(0, 4096)
+      during = step => {
+        if (step === when) drive.media.write(40 * ZONE_BYTES, page(0xbb))
+      }
+      drive.flush()
+      during = () => {}
+      const cut = join(root, `cut-${when}`)
+      cpSync(image, cut, { recursive: true })
+      rmSync(join(cut, 'lock'))
+      const found = new Drive(cut)
+      expect([page(0), page(0xbb)], when).toContainEqual(found.read(40, 4096))
+      found.close()
+      drive.flush()
+      expect(drive.read(40, 4096)).toEqual(page(0xbb))
+    }
+    drive.close()
+    const again = new Drive(image)
+    expect(again.read(40, 4096)).toEqual(page(0xbb))
+    again.close()
   })
 
   test('is one of one process', () => {

@@ -85,7 +85,7 @@ export class SimDrive {
   /** What is to be told when a queue's batch ends. */
   readonly #acknowledge: ((time: number) => void)[][] = Array.from({ length: QUEUES }, () => [])
   sequential: SequentialZone[] = []
-  inPlace: InPlace
+  readonly inPlace: InPlace
   time = 0
   /** When the last flush that succeeded began. */
   flushedAt = -1
@@ -140,7 +140,7 @@ export class SimDrive {
     if (choice < 78) return this.#writeInPlace(queue)
     if (choice < 84) return this.#discard(queue)
     if (choice < 90) return this.#reset()
-    if (choice < 93) return this.#finish(queue)
+    if (choice < 93) return this.finish(queue)
     if (choice < 96) return this.#openOrClose()
     return this.#fail(queue)
   }
@@ -171,7 +171,7 @@ export class SimDrive {
       : zones.admitWrite(this.table, slot, zones.UBLK_IO_OP_WRITE, zone, wp, count)
     if (admitted < 0) return `refused ${-admitted}`
     const offset = isAppend ? admitted : wp
-    const write = { offset, count, bytes: this.#contents(count), ackedAt: NEVER }
+    const write = { offset, count, bytes: this.#contents(count), ackedAt: NEVER, hasFailed: false }
     this.#zone(zone).epoch.writes.push(write)
     this.#inFlight[slot] = { zone, write, isStored: false }
     return `admit slot ${slot} zone ${zone} ${offset}+${count}`
@@ -224,19 +224,22 @@ export class SimDrive {
     )
     const { epoch } = this.#zone(zone)
     if (isUndone) epoch.writes = epoch.writes.filter(other => other !== write)
+    else write.hasFailed = true
     this.#inFlight[slot] = null
     return `fail slot ${slot} zone ${zone} undone ${isUndone}`
   }
 
   #writeInPlace(queue: number): string {
-    const { zoneSizeSectors, blockSectors } = this.geometry
-    // Few pages, so that they are written again and again.
-    const zone = this.rng.below(2)
-    const count = this.#blocks(PAGE_SECTORS * 2)
-    const offset = this.rng.below((PAGE_SECTORS * 3) / blockSectors) * blockSectors
+    const { zoneSizeSectors, blockSectors, conventionalCount } = this.geometry
+    // Few pages, so that they are written again and again; in zones whose words are in different blocks of the page map.
+    const zone = this.rng.pick([0, conventionalCount >> 1, conventionalCount - 1])
+    const isPage = this.rng.below(2) === 0
+    const unit = isPage ? PAGE_SECTORS : blockSectors
+    const count = isPage ? PAGE_SECTORS : this.#blocks(PAGE_SECTORS * 2)
+    const offset = this.rng.below((PAGE_SECTORS * 3) / unit) * unit
     const sector = zone * zoneSizeSectors + offset
-    const isDiscard = this.rng.below(4) === 0
-    const bytes = isDiscard ? null : this.#contents(count)
+    const isDiscard = this.rng.below(isPage ? 2 : 4) === 0
+    const bytes = isDiscard ? null : this.#contents(count, isPage && this.rng.below(4) > 0)
     this.#acknowledge[queue]!.push(this.inPlace.write(sector, bytes, count))
     const result =
       bytes === null
@@ -281,7 +284,7 @@ export class SimDrive {
     return `reset zone ${zone}`
   }
 
-  #finish(queue: number): string {
+  finish(queue: number): string {
     const zone = this.#pickZone()
     const { epoch } = this.#zone(zone)
     if (!this.#isIdle(zone) || epoch.finishedAt !== NEVER) return 'nothing'
@@ -302,12 +305,12 @@ export class SimDrive {
   }
 
   /** A flush, with everything that the daemon does for one. */
-  flush(): number {
+  flush(isQuiet = false): number {
     for (let queue = 0; queue < QUEUES; queue++) this.turn(queue)
     this.time++
     const begin = this.time
     // In the new batches there may be something in flight already.
-    for (let i = this.rng.below(5); i > 0; i--) this.step()
+    for (let i = isQuiet ? 0 : this.rng.below(5); i > 0; i--) this.step()
     const result = this.image.commit()
     if (result !== 0) return result
     this.flushedAt = begin
@@ -316,12 +319,12 @@ export class SimDrive {
     return 0
   }
 
-  #contents(count: number): Buffer {
+  #contents(count: number, isFill = false): Buffer {
     const bytes = Buffer.alloc(count * SECTOR)
     const stamp = this.rng.next()
     for (let at = 0; at < bytes.length; at += PAGE_SECTORS * SECTOR) {
       const page = bytes.subarray(at, at + PAGE_SECTORS * SECTOR)
-      const sort = this.rng.below(10)
+      const sort = isFill ? 1 : this.rng.below(10)
       if (sort === 0) continue
       if (sort < 4) for (let i = 0; i < page.length; i += 4) page.writeUInt32LE(stamp, i)
       else if (sort < 7) page.write(`${stamp} in ${at} `.repeat(page.length / 12))

@@ -158,7 +158,14 @@ export class Simulation {
     try {
       found = new SimDrive(this.#shape, target, state, new Prng(this.#cutRng.next()))
       judge(this.#drive, found)
-      if (this.#cutRng.below(8) === 0) goOn(this.#drive, found)
+      if (this.#cutRng.below(8) === 0) {
+        goOn(this.#drive, found, this.#cutRng)
+        found.close()
+        const again = new SimDrive(this.#shape, target, state, new Prng(0))
+        const before = found
+        found = again
+        judge(before, again)
+      }
     } catch (error) {
       const { message } = error as Error
       throw new Error(`power cut after "${what}", point ${this.result.points}: ${message}`, {
@@ -201,7 +208,7 @@ function inherit(before: SimDrive, drive: SimDrive): void {
     Object.assign(epoch, { resets: found.resets })
     const count = found.wp
     const bytes = found.bytes.subarray(0, count * SECTOR)
-    if (count > 0) epoch.writes.push({ offset: 0, count, bytes, ackedAt: -2 })
+    if (count > 0) epoch.writes.push({ offset: 0, count, bytes, ackedAt: -2, hasFailed: false })
     if (found.isFull) epoch.finishedAt = epoch.finishAckedAt = -2
   }
   const bytes = drive.findInPlace()
@@ -213,13 +220,16 @@ function inherit(before: SimDrive, drive: SimDrive): void {
 }
 
 /** The drive can be written on, and keeps what it is given when power goes again. */
-function goOn(drive: SimDrive, found: SimDrive): void {
+function goOn(drive: SimDrive, found: SimDrive, rng: Prng): void {
   inherit(drive, found)
+  // Nothing but finishes, sometimes: the page map is not touched, and what is behind old write pointers must be gone.
+  const isFinishing = rng.below(2) === 0
   for (let i = 0; i < 10; i++) {
     found.time++
-    found.step()
+    if (isFinishing) found.finish(0)
+    else found.step()
   }
-  const result = found.flush()
+  const result = found.flush(isFinishing)
   if (result !== 0) throw new Error(`the first flush after a power cut gave ${result}`)
   const { geometry } = found
   for (let zone = geometry.conventionalCount; zone < geometry.zoneCount; zone++) {

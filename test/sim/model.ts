@@ -16,6 +16,8 @@ export interface Write {
   readonly count: number
   readonly bytes: Buffer
   ackedAt: number
+  /** Its copy has failed, and could not be taken back. */
+  hasFailed: boolean
 }
 
 interface Discard {
@@ -89,7 +91,7 @@ export class SequentialZone {
     if (found.isFull !== (found.wp === this.capacity)) return `full ${found.isFull} at ${found.wp}`
     if (found.isEmpty !== (found.wp === 0)) return `empty ${found.isEmpty} at ${found.wp}`
     if (!found.isFull && !found.isEmpty && !found.isClosed) return 'neither full, empty nor closed'
-    return this.judgeBytes(epoch, found, flushedAt)
+    return this.judgeBytes(epoch, found, flushedAt) ?? judgeTail(epoch, found)
   }
 
   private judgeBytes(epoch: Epoch, found: Found, flushedAt: number): string | null {
@@ -120,6 +122,15 @@ export class SequentialZone {
     }
     return null
   }
+}
+
+/** A write at the end of a zone was taken back if it was in flight; else its bytes had come before, all of them. */
+function judgeTail(epoch: Epoch, found: Found): string | null {
+  const tail = epoch.writes.find(({ offset, count }) => offset + count === found.wp)
+  if (tail === undefined || found.isFull || tail.hasFailed || epoch.discards.length > 0) return null
+  const { offset, count, bytes } = tail
+  if (found.bytes.subarray(offset * SECTOR, (offset + count) * SECTOR).equals(bytes)) return null
+  return `the write at ${offset}+${count} was in flight, but the write pointer is behind it`
 }
 
 /** Whether every byte is that of `written`, or zero. */

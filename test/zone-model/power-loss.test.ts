@@ -128,7 +128,7 @@ test('a copy that is made while nobody writes is the table, and losing power twi
     if (random(20) === 0) model.resetZone(table, zone, () => 0)
     model.admitAppend(table, random(16), zone, 8)
     copier.copy(copy)
-    copier.settle(copy)
+    expect(copier.settle(copy)).toBe(true)
     expect(copy).toEqual(new Int32Array(words))
     const cut = new model.ZoneTable(copy, geometry, 2, 8)
     model.losePower(cut)
@@ -137,6 +137,25 @@ test('a copy that is made while nobody writes is the table, and losing power twi
     expect(copy.subarray(64)).toEqual(once.subarray(64))
     expect(cut.closed).toBeLessThanOrEqual(4)
   }
+})
+
+test('a write that is taken back while the rest is copied makes it be copied again', () => {
+  const geometry = model.Geometry.create({ zoneCount: 4, zoneSizeBytes: 32768 })
+  const words = new Int32Array(
+    new SharedArrayBuffer(model.ZoneTable.wordsNeeded(geometry, 1, 4) * 4),
+  )
+  model.ZoneTable.format(words, geometry, 1, 4)
+  const table = new model.ZoneTable(words, geometry, 1, 4)
+  expect(model.admitAppend(table, 0, 2, 8)).toBe(0)
+  const copy = new Int32Array(words.length)
+  const copier = new model.TableCopier(words, geometry, 1, 4, () => expect.fail('waits'))
+  copier.copy(copy)
+  expect(model.undoWrite(table, 0)).toBe(true)
+  // The same word again, so that nothing but the count tells.
+  expect(model.admitAppend(table, 1, 2, 8)).toBe(0)
+  expect(copier.settle(copy)).toBe(false)
+  copier.copy(copy)
+  expect(copier.settle(copy)).toBe(true)
 })
 
 test('a zone that is reset while the rest is copied is empty in the copy', () => {
@@ -152,7 +171,7 @@ test('a zone that is reset while the rest is copied is empty in the copy', () =>
   copier.copy(copy)
   model.resetZone(table, 1, () => 0)
   expect(model.admitAppend(table, 2, 1, 16)).toBe(0)
-  copier.settle(copy)
+  expect(copier.settle(copy)).toBe(true)
   const cut = new model.ZoneTable(copy, geometry, 1, 4)
   expect([zoneText(cut, 0), zoneText(cut, 1)]).toEqual(['implicit-open 8', 'empty 0'])
 })
