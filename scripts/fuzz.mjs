@@ -59,7 +59,16 @@ if (chosen.length === 0) {
 function failureOf({ project, file }, seed) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [VITEST, 'run', '--project', project, '--reporter=dot', file],
+    [
+      VITEST,
+      'run',
+      '--project',
+      project,
+      '--reporter=dot',
+      '--hookTimeout=300000',
+      '--testTimeout=300000',
+      file,
+    ],
     {
       cwd: ROOT,
       encoding: 'utf8',

@@ -135,14 +135,19 @@ describe.each(CODECS.filter(codec => codec !== 'none'))('%s, the estimate', comp
     const media = open({ compression })
     const rng = random(`regions look-alikes ${compression}`)
     media.write(0, rng.bytes(new Uint8Array(REGION_BYTES)))
-    for (let page = 32; page < 64; page++) {
+    const writeTwice = (page: number) => {
       const half = rng.bytes(new Uint8Array(PAGE_BYTES / 2))
       media.write(page * PAGE_BYTES, new Uint8Array([...half, ...half]))
     }
+    for (let page = 32; page < 64; page++) writeTwice(page)
     const { rawPages, compressedPages } = media.stats().regions[1]!
     expect(rawPages).toBeGreaterThan(0)
     expect(rawPages).toBeLessThanOrEqual(16)
     expect(compressedPages).toBe(32 - rawPages)
+    // From then on it takes several failures again, and not one.
+    media.write(64 * PAGE_BYTES, rng.bytes(new Uint8Array(PAGE_BYTES)))
+    for (let page = 65; page < 70; page++) writeTwice(page)
+    expect(media.stats().regions[2]).toMatchObject({ rawPages: 1, compressedPages: 5 })
     media.close()
   })
 })
