@@ -44,7 +44,7 @@ export class Registry {
   readonly #host: DeviceHost
   readonly #space: SpaceWatch
   /** Devices whose power was cut, and that somebody still uses. */
-  readonly #off = new Set<number>()
+  readonly #off = new Map<number, DeviceRecord>()
   readonly recordings: Recordings
   #last: Promise<unknown> = Promise.resolve()
 
@@ -105,7 +105,7 @@ export class Registry {
   /** Devices served here, and those whose daemon died. */
   async list(): Promise<DeviceInfo[]> {
     const infos: DeviceInfo[] = []
-    for (const id of listStateDirectories()) {
+    for (const id of new Set([...listStateDirectories(), ...this.#off.keys()])) {
       const info = await this.#describe(id)
       if (info !== null) infos.push(info)
     }
@@ -115,11 +115,13 @@ export class Registry {
   async #describe(id: number): Promise<DeviceInfo | null> {
     const own = this.#devices.get(id)
     if (own !== undefined) return deviceInfo(own.record, own.geometry, 'live')
+    const off = this.#off.get(id)
+    if (off !== undefined)
+      return deviceInfo(off, Geometry.create(geometryOptions(off.options)), 'off')
     const record = readRecord(id)
     if (record === null) return null
     const geometry = this.#geometryOf(record)
     if (geometry === null) return unreadableDeviceInfo(record)
-    if (this.#off.has(id)) return deviceInfo(record, geometry, 'off')
     if (isServed(record)) return deviceInfo(record, geometry, 'live')
     const known = (await this.#host.control.info(id).catch(() => null)) !== null
     return deviceInfo(record, geometry, known && record.options.recovery ? 'orphan' : 'dead')
@@ -203,7 +205,7 @@ export class Registry {
       this.#space.remove(id)
       const cut = await device.cutPower(seed ?? 0)
       this.#devices.delete(id)
-      this.#off.add(id)
+      this.#off.set(id, device.record)
       this.#log.info({ device: id, user, seed, lost: cut.lost }, 'power cut')
       return cut
     })
@@ -215,12 +217,15 @@ export class Registry {
 
   async #powerOn(device: Device): Promise<void> {
     const { id, options } = device.record
-    this.#off.delete(id)
-    if (options.image == null) this.#add(await Device.restart(device, this.#host))
-    else {
-      removeStateDirectory(id)
-      const image = findImage({ image: options.image })
-      this.#add(await Device.create({ ...options, id }, this.#host, image))
+    try {
+      if (options.image == null) this.#add(await Device.restart(device, this.#host))
+      else {
+        removeStateDirectory(id)
+        const image = findImage({ image: options.image })
+        this.#add(await Device.create({ ...options, id }, this.#host, image))
+      }
+    } finally {
+      this.#off.delete(id)
     }
     this.#log.info({ device: id }, 'power is back')
   }
