@@ -45,6 +45,7 @@ export function formatDevice(device: DeviceInfo): string {
     ['memory limit', device.memoryLimit === 0 ? 'none' : formatSize(device.memoryLimit)],
     ['image', device.image ?? 'none: it lives in memory'],
     ['tier', tierText(device)],
+    ['latency', device.latency],
     ['profile', device.profile],
   ])
 }

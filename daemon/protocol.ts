@@ -33,6 +33,8 @@ export interface DeviceInfo {
   compression: string
   /** Bytes; 0: no limit. */
   memoryLimit: number
+  /** As `--latency` takes it. */
+  latency: string
   /** The folder where the drive lives; null: in memory. */
   image: string | null
   /** Path; null: none. */

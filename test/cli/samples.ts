@@ -34,6 +34,7 @@ export const device: DeviceInfo = {
   sameFill: true,
   compression: 'lz4',
   memoryLimit: 1024 * 1024,
+  latency: 'none',
   image: null,
   tier: '/var/tmp/tier',
   tierAfter: 30,

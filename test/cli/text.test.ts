@@ -105,6 +105,7 @@ it('device show and list', () => {
     memory limit   1 MiB
     image          none: it lives in memory
     tier           /var/tmp/tier, 64 MiB/s, zones are cold after 30 s
+    latency        none
     profile        default
     "
   `)
@@ -210,6 +211,7 @@ it('start', () => {
     memory limit   1 MiB
     image          none: it lives in memory
     tier           /var/tmp/tier, 64 MiB/s, zones are cold after 30 s
+    latency        none
     profile        default
 
     Three things to try:
