@@ -5,6 +5,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startTicksOf } from '../image/index.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath, stateRoot } from './paths.js'
 
@@ -25,18 +26,6 @@ export interface DeviceRecord {
   options: DeviceOptions
   /** Whether the file of its tier was made for it. */
   tierIsMade?: boolean
-}
-
-/** Start time of a process in clock ticks since boot (proc(5), field 22), or null when there is no such process. */
-export function startTicksOf(pid: number): number | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field, the name, may hold spaces and parentheses: fields are counted from the last parenthesis.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : Number(fields[19])
-  } catch {
-    return null
-  }
 }
 
 /** Whether the daemon that wrote this record still lives. */

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkImage, Image, repairImage } from '../../image/index.js'
+import { PAGES_HEADER_BYTES, REGION_BYTES } from '../../ublk-native/index.js'
 import * as zones from '../../zone-model/index.js'
 import {
   codeOf,
@@ -35,7 +36,7 @@ import {
 /** Where a block of the state is in `map`: its head, the checksums, the blocks. */
 const TABLE_BLOCKS = Math.ceil(DESCRIPTION.tableBytes / 4096)
 const PAGES = geometry.totalBytes / 4096
-const KINDS_AT = 64 + 80 * 64
+const KINDS_AT = PAGES_HEADER_BYTES + 80 * REGION_BYTES
 const WORDS_AT = KINDS_AT + PAGES
 const mapOffset = (pagesOffset: number): number => 4096 + 4096 + TABLE_BLOCKS * 4096 + pagesOffset
 const tableOffset = (zone: number): number => 8192 + (64 + 16 + zone * 16) * 4
