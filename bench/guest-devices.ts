@@ -4,7 +4,17 @@
  * Guarantees: a device that is made is empty and has `bytes` of room; `remove` leaves nothing of it.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ensureDaemon, request, stateRoot } from '../daemon/client.js'
 
 const MIB = 1024 * 1024
@@ -70,6 +80,17 @@ async function ours(shape: Shape, options: Record<string, unknown> = {}): Promis
   }
 }
 
+/** In files, of the VM's root: a tmpfs. So this is what images cost, and not what a disk does. */
+async function image(shape: Shape): Promise<BenchDevice> {
+  const directory = mkdtempSync(join(tmpdir(), 'zslab-bench-'))
+  const device = await ours(shape, { image: join(directory, 'drive') })
+  const remove = async () => {
+    await device.remove()
+    rmSync(directory, { recursive: true })
+  }
+  return { ...device, remove }
+}
+
 /** No zones: what is written again takes the place of what was there. */
 async function zram({ zones, zoneMiB }: Shape, algorithm: string): Promise<BenchDevice> {
   execFileSync('modprobe', ['zram', 'num_devices=0'])
@@ -97,6 +118,7 @@ const ZSTD = 'zstd:3'
 export const KINDS: Readonly<Record<string, (shape: Shape) => Promise<BenchDevice>>> = {
   null_blk: nullBlk,
   zslab: shape => ours(shape),
+  'zslab-image': image,
   'zslab-lz4': shape => ours(shape, { compression: 'lz4' }),
   'zslab-zstd': shape => ours(shape, { compression: ZSTD }),
   'zram-lz4': shape => zram(shape, 'lz4'),
