@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   COMMAND_READ,
+  COMMAND_WRITE,
   type MediaOptions,
   type NativeMedia,
   openMedia,
@@ -209,6 +210,34 @@ test('a region that is written again after a reset has nothing of the tier', () 
   media.read(0, back)
   expect(Buffer.compare(back, fresh)).toBe(0)
   expect(media.stats().regions[0]).toMatchObject({ slot: 1, rawPages: PAGES, tier: { pages: 0 } })
+  media.close()
+})
+
+test('a write through a queue does not go where a page in the tier has its place', () => {
+  const media = open()
+  const rng = random('tier rewrite')
+  const [first, second] = [0, 1].map(() => rng.bytes(new Uint8Array(8 * PAGE_BYTES))) as [
+    Uint8Array,
+    Uint8Array,
+  ]
+  const queue = new FakeQueue(media, 4)
+  queue.turn([])
+  const write = (bytes: Uint8Array): void => {
+    queue.request(0, 1, bytes.length / 512)
+    queue.setPayload(0, bytes)
+    queue.turn([{ kind: COMMAND_WRITE, tag: 0, bytes: bytes.length, offset: 0 }])
+    expect(queue.committed(0).result).toBe(bytes.length)
+  }
+  write(first)
+  expect(media.demote(0, 1, 0, 4, BOTH).bytes).toBe(4 * PAGE_BYTES)
+  expect(media.release(0)).toBe(0)
+  // As after a crash: the kernel sends again what was not acknowledged.
+  write(second)
+  const back = new Uint8Array(second.length)
+  expect(media.read(0, back)).toBe(back.length)
+  expect(Buffer.compare(back, second)).toBe(0)
+  expect(media.stats()).toMatchObject({ rawPages: 8, tier: { pages: 0 } })
+  queue.close()
   media.close()
 })
 
