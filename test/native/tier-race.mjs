@@ -151,7 +151,7 @@ class Writer {
     const { words } = this.journals[region]
     const wp = words[WP]
     const op = this.below(20)
-    if (wp === BLOCKS ? op < 4 : op === 0) return this.reset(region)
+    if (op < (isMine && wp > BLOCKS / 2 ? 6 : 1)) return this.reset(region)
     if (op < 10 && wp < BLOCKS) {
       // In order, so that pages begin where the last block ended.
       const to = Math.min(
