@@ -34,6 +34,7 @@ const VM = [
 const TOUR = [{ name: 'fio', isThere: program('fio') }]
 const TEST = [
   { name: 'git', isThere: program('git') },
+  { name: 'e2fsprogs', isThere: program('mkfs.ext4') },
   { name: 'btrfs-progs', isThere: program('mkfs.btrfs') },
   { name: 'f2fs-tools', isThere: program('mkfs.f2fs') },
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },

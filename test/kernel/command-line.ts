@@ -6,7 +6,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { expect } from 'vitest'
 import { blkzoneReport, CONDITION } from './blkzone.js'
-import { cliPath, type Device, must, run } from './harness.js'
+import { client, cliPath, type Device, must, run } from './harness.js'
 
 /** A command line, and how long it took. */
 export async function zslab(...args: string[]) {
@@ -57,20 +57,21 @@ export async function conditions(device: Device): Promise<string[]> {
 
 /** Our report and the kernel's, zone by zone. */
 export async function compareReports(device: Device): Promise<void> {
-  const { zones } = await json('zone', 'report', device.path)
+  const { zones } = await client.request('zone.report', { id: device.id })
   const theirs = await blkzoneReport(device.path)
   expect(theirs).toHaveLength(device.zones)
   expect(zones).toHaveLength(device.zones)
   const differing = theirs.filter((seen, index) => {
-    const zone = zones[index]
-    const hasPointer = zone.writePointerSector !== null && zone.type === 'sequential'
+    const zone = zones[index]!
+    const { writePointerSector } = zone
+    const pointer = zone.type === 'sequential' ? writePointerSector : null
     return !(
       zone.zone === index &&
       zone.startSector === seen.start &&
       zone.sizeSectors === seen.length &&
       zone.capacitySectors === seen.capacity &&
       zone.condition === CONDITION[seen.condition] &&
-      (!hasPointer || zone.writePointerSector - zone.startSector === seen.wp)
+      (pointer === null || pointer - zone.startSector === seen.wp)
     )
   })
   expect(differing).toEqual([])

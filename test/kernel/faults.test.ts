@@ -8,11 +8,13 @@ import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type * as Client from '../../daemon/client.js'
 import { blkzoneReport } from './blkzone.js'
-import { compareReports, conditions, json, make, text, zslab } from './command-line.js'
+import { compareReports, conditions, json, text, zslab } from './command-line.js'
 import {
   client,
   closeAll,
+  create,
   type Device,
   daemonPid,
   gone,
@@ -37,9 +39,12 @@ afterEach(async () => {
 })
 afterAll(async () => expect(await closeAll()).toEqual([]))
 
-async function fault(...flags: string[]) {
-  return json('fault', 'add', id, ...flags)
+/** By the control socket: a command takes seconds in an emulated VM, and the first test types it. */
+function fault(order: Client.FaultOrder) {
+  return client.request('fault.add', { id: device.id, ...order })
 }
+
+const faults = () => client.request('fault.list', { id: device.id })
 
 /** Where the kernel and the device say that the zone's write pointer is, in bytes from its start. */
 async function writePointer(zone: number): Promise<number> {
@@ -64,12 +69,12 @@ async function read(offset: number, bytes: number): Promise<Buffer> {
 
 describe('faults', () => {
   beforeEach(async () => {
-    device = await make('--zones', '8', '--zone-size', '4M')
+    device = await create({ zones: 8, zoneSize: ZONE })
     id = String(device.id)
   })
 
   it('the second write to a zone fails, the write pointer stays, and the next write fits', async () => {
-    await fault('--op', 'write', '--zone', '2', '--nth', '2', '--errno', 'EIO')
+    await json('fault', 'add', id, '--op', 'write', '--zone', '2', '--nth', '2', '--errno', 'EIO')
     await mustWrite(device, 2 * ZONE, BLOCK)
     const failed = await write(device, 2 * ZONE + BLOCK, BLOCK)
     expect(failed.code).not.toBe(0)
@@ -93,7 +98,7 @@ describe('faults', () => {
     ['ENODATA', /No data available/],
     ['ETOOMANYREFS', /Too many references/],
   ])('%s arrives as itself', async (errno, message) => {
-    await fault('--op', 'write', '--errno', errno, '--count', '1')
+    await fault({ op: 'write', errno, count: 1 })
     expect((await write(device, 0, BLOCK)).stderr).toMatch(message)
     expect(await writePointer(0)).toBe(0)
     await mustWrite(device, 0, BLOCK)
@@ -105,7 +110,7 @@ describe('faults', () => {
     for (let i = 0; i < payload.length; i++) payload[i] = 1 + (i >> 12)
     writeFileSync(from, payload)
     for (let seed = 1, zone = 0; zone < 4; zone++, seed++) {
-      await fault('--op', 'write', '--torn', '--seed', String(seed), '--count', '1')
+      await fault({ op: 'write', torn: true, seed, count: 1 })
       const failed = await write(device, zone * ZONE, payload.length, { from })
       expect(failed.stderr).toMatch(/Input\/output error/)
       const stored = await writePointer(zone)
@@ -120,19 +125,19 @@ describe('faults', () => {
   })
 
   it('a delayed read takes its time, and holds nobody else up', async () => {
-    await fault('--op', 'read', '--zone', '1', '--delay', '700', '--count', '1')
+    await fault({ op: 'read', first: 1, last: 1, delayMs: 700, count: 1 })
     const began = performance.now()
     const slow = read(ZONE, BLOCK).then(() => performance.now() - began)
     await mustWrite(device, 0, BLOCK)
     expect(await slow).toBeGreaterThanOrEqual(700)
-    await fault('--op', 'write', '--delay', '300', '--errno', 'EIO', '--count', '1')
+    await fault({ op: 'write', delayMs: 300, errno: 'EIO', count: 1 })
     const start = performance.now()
     expect((await write(device, 2 * ZONE, BLOCK)).code).not.toBe(0)
     expect(performance.now() - start).toBeGreaterThanOrEqual(300)
   })
 
   it('a held request does not keep the device from being deleted', async () => {
-    await fault('--op', 'read', '--zone', '3', '--delay', '2000', '--count', '1')
+    await fault({ op: 'read', first: 3, last: 3, delayMs: 2000, count: 1 })
     const reading = run('dd', [
       `if=${device.path}`,
       'of=/dev/null',
@@ -141,22 +146,22 @@ describe('faults', () => {
       'iflag=direct,skip_bytes',
       `skip=${3 * ZONE}`,
     ])
-    for (let applied = 0; applied === 0; ) applied = (await json('fault', 'list', id))[0].applied
+    for (let applied = 0; applied === 0; ) applied = (await faults())[0]!.applied
     await text('device', 'delete', id, '--force')
     await reading
-    device = await make('--zones', '8', '--zone-size', '4M')
+    device = await create({ zones: 8, zoneSize: ZONE })
   })
 
   it('zone commands and flushes fail by order', async () => {
     await mustWrite(device, 0, BLOCK)
-    await fault('--op', 'reset', '--errno', 'EIO', '--count', '1')
+    await fault({ op: 'reset', errno: 'EIO', count: 1 })
     expect((await zslab('zone', 'reset', id, '0')).code).toBe(1)
     expect(await writePointer(0)).toBe(BLOCK)
-    await fault('--op', 'finish', '--errno', 'EIO', '--count', '1')
+    await fault({ op: 'finish', errno: 'EIO', count: 1 })
     expect(
       (await run('blkzone', ['finish', '-o', '0', '-l', String(ZONE / 512), device.path])).code,
     ).not.toBe(0)
-    await fault('--op', 'flush', '--errno', 'EIO', '--count', '1')
+    await fault({ op: 'flush', errno: 'EIO', count: 1 })
     expect((await write(device, BLOCK, BLOCK)).code).toBe(0)
     const flushed = await run('dd', [
       'if=/dev/zero',
@@ -184,15 +189,15 @@ describe('faults', () => {
   }
 
   it('fio: each tenth read fails, three times, and no other', async () => {
-    await fault('--op', 'read', '--nth', '10', '--count', '3', '--errno', 'EIO')
+    await fault({ op: 'read', nth: 10, count: 3, errno: 'EIO' })
     const job = await fio('--rw=read', '--size=256k', '--continue_on_error=read')
     expect(job).toMatchObject({ total_err: 3, first_error: 5 })
-    const [rule] = await json('fault', 'list', id)
+    const [rule] = await faults()
     expect(rule).toMatchObject({ matched: 30, applied: 3, spent: true })
   })
 
   it('fio: the tenth write fails, and the next run goes on behind the ninth', async () => {
-    await fault('--op', 'write', '--nth', '10', '--errno', 'EIO')
+    await fault({ op: 'write', nth: 10, errno: 'EIO' })
     const job = await fio('--rw=write', '--zonemode=zbd', '--size=4M', '--io_size=256k')
     expect(job.error).toBe(5)
     expect(await writePointer(0)).toBe(9 * BLOCK)
@@ -201,7 +206,7 @@ describe('faults', () => {
   })
 
   it('rules and their counts outlive the daemon', async () => {
-    await fault('--op', 'write', '--nth', '3', '--errno', 'EIO')
+    await fault({ op: 'write', nth: 3, errno: 'EIO' })
     await mustWrite(device, 0, BLOCK, { count: 2 })
     const pid = await daemonPid()
     process.kill(pid, 'SIGKILL')
@@ -214,9 +219,9 @@ describe('faults', () => {
   })
 
   it('a daemon killed while a request is held: the next one gets the request', async () => {
-    await fault('--op', 'write', '--delay', '1500', '--count', '1')
+    await fault({ op: 'write', delayMs: 1500, count: 1 })
     const writing = write(device, 0, BLOCK)
-    for (let applied = 0; applied === 0; ) applied = (await json('fault', 'list', id))[0].applied
+    for (let applied = 0; applied === 0; ) applied = (await faults())[0]!.applied
     const pid = await daemonPid()
     process.kill(pid, 'SIGKILL')
     await gone(pid)
@@ -236,7 +241,7 @@ describe('faults', () => {
 
 describe('zones that a failing drive gives up', () => {
   beforeEach(async () => {
-    device = await make('--zones', '8', '--zone-size', '4M', '--conventional', '1')
+    device = await create({ zones: 8, zoneSize: ZONE, conventional: 1 })
     id = String(device.id)
   })
 
@@ -308,7 +313,7 @@ describe('the time of a drive', () => {
   }
 
   it('a read takes at least what the profile says, and device show names it', async () => {
-    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'zn540')
+    device = await create({ zones: 8, zoneSize: ZONE, latency: 'zn540' })
     id = String(device.id)
     expect(await json('device', 'show', id)).toMatchObject({ latency: 'zn540' })
     expect(await text('device', 'show', id)).toMatch(/latency\s+zn540/)
@@ -321,7 +326,7 @@ describe('the time of a drive', () => {
   })
 
   it('a write of a unit waits for its program, and a reset for its erase', async () => {
-    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'prototype')
+    device = await create({ zones: 8, zoneSize: ZONE, latency: 'prototype' })
     id = String(device.id)
     const writeUs = 131072 / 3200 + 131072 / 800 + 1913.64
     const medianUs = await fio('write', '128k', '--zonemode=zbd')
@@ -330,7 +335,7 @@ describe('the time of a drive', () => {
     )
     expect(medianUs).toBeGreaterThanOrEqual(writeUs)
     await remove(device)
-    device = await make('--zones', '8', '--zone-size', '4M', '--latency', 'confzns')
+    device = await create({ zones: 8, zoneSize: ZONE, latency: 'confzns' })
     id = String(device.id)
     await mustWrite(device, 0, 16 * BLOCK)
     const began = performance.now()
@@ -343,6 +348,6 @@ describe('the time of a drive', () => {
     const refused = await zslab('device', 'create', '--latency', 'zn540', '--queues', '2')
     expect(refused.code).toBe(2)
     expect(refused.stderr).toContain('--latency zn540 with --queues 2')
-    device = await make('--zones', '4', '--zone-size', '4M')
+    device = await create({ zones: 4, zoneSize: ZONE })
   })
 })

@@ -59,6 +59,7 @@ export const CONTENTS: Record<string, readonly string[]> = {
   git: ['/usr/bin/git'],
   'btrfs-progs': ['/usr/bin/mkfs.btrfs'],
   'f2fs-tools': ['/usr/sbin/mkfs.f2fs'],
+  e2fsprogs: ['/usr/sbin/mkfs.ext4'],
   xfsprogs: ['/usr/sbin/mkfs.xfs'],
   'zbd-utils': ['/usr/sbin/zbd'],
   'sg3-utils': ['/usr/bin/sg_inq'],

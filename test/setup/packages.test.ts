@@ -20,7 +20,7 @@ const { missingPackages, installPackages, installLine, obstacle } = (await impor
 
 const RUN =
   'g++ liburing-dev liblz4-dev libzstd-dev fio qemu-system-x86 busybox-static xz-utils zstd'
-const TEST = `${RUN} git btrfs-progs f2fs-tools xfsprogs zbd-utils sg3-utils`
+const TEST = `${RUN} git e2fsprogs btrfs-progs f2fs-tools xfsprogs zbd-utils sg3-utils`
 const names = (packages: readonly Package[]): string => packages.map(({ name }) => name).join(' ')
 const aptCalls = (host: FakeHost): string[] => host.calls.filter(call => call.includes('apt-get'))
 
