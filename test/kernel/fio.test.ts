@@ -13,13 +13,7 @@ const jobs = readdirSync(JOBS).filter(name => name.endsWith('.fio') && !name.sta
 
 afterAll(async () => expect(await closeAll()).toEqual([]))
 
-/** Where kernels share the work (scripts/test.mjs), each takes the layouts with so many queues. */
-const queues = process.env['ZSLAB_FIO_QUEUES']
-const layouts = LAYOUTS.filter(
-  ({ options }) => queues === undefined || options['queues'] === Number(queues),
-)
-
-describe.each(layouts)('$name', ({ options }) => {
+describe.each(LAYOUTS)('$name', ({ options }) => {
   let device: Device
   beforeEach(async () => {
     device = await create(options)

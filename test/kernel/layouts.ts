@@ -11,7 +11,7 @@ export interface Layout {
 
 const base = { zones: 32, zoneSize: 4 * MIB, maxOpen: 6, maxActive: 8 }
 
-export const LAYOUTS: readonly Layout[] = [
+const ALL: readonly Layout[] = [
   { name: 'sequential, capacity = size, 1 queue', options: { ...base, queues: 1 } },
   {
     name: 'sequential, capacity < size, 2 queues',
@@ -26,3 +26,10 @@ export const LAYOUTS: readonly Layout[] = [
     options: { ...base, conventional: 4, zoneCapacity: 3 * MIB, queues: 1 },
   },
 ]
+
+/** Where kernels share the work (scripts/test.mjs), each takes the layouts with so many queues. */
+const queues = process.env['ZSLAB_LAYOUT_QUEUES']
+
+export const LAYOUTS = ALL.filter(
+  ({ options }) => queues === undefined || options['queues'] === Number(queues),
+)
