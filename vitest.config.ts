@@ -8,6 +8,8 @@ import { defineConfig } from 'vitest/config'
  */
 export default defineConfig({
   test: {
+    // Every core: vitest leaves one free unless told, which is half of a CI machine's two.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
