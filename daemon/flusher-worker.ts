@@ -4,45 +4,24 @@
  * It waits for the disk so that no queue has to. Messages to main: {ready: true} once it serves; {failed: -errno} for a round
  * that the disk refused; {done: result} at its end. An exception kills the process, as that of a queue does.
  */
-import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Image } from '../image/index.js'
-import {
-  hardenThread,
-  kick,
-  type MediaOptions,
-  mapShared,
-  openMedia,
-} from '../ublk-native/index.js'
-import { Geometry, type GeometryOptions } from '../zone-model/index.js'
+import { kick } from '../ublk-native/index.js'
 import { FlushTickets } from './flush-tickets.js'
 import { awaitTurns } from './grace.js'
-import { SharedState } from './shared-state.js'
+import { openShared, type SharedTask } from './open-shared.js'
 
-export interface FlusherTask {
-  /** The device's working state. */
-  directory: string
+export interface FlusherTask extends SharedTask {
   imageDirectory: string
-  geometry: GeometryOptions
-  /** Of the zone table, which may have room for more than the device has. */
-  tableQueueCount: number
-  tableDepth: number
-  media: Omit<MediaOptions, 'create'>
   tickets: SharedArrayBuffer
   /** Of the device's queues, in their order. */
   kickFds: readonly number[]
 }
 
 function run(task: FlusherTask): void {
-  const geometry = Geometry.create(task.geometry)
-  const { tableQueueCount, tableDepth } = task
-  const bytes = SharedState.bytesNeeded(geometry, tableQueueCount, tableDepth)
-  const buffer = mapShared(join(task.directory, 'table'), bytes, false)
-  const state = new SharedState(buffer, geometry, tableQueueCount, tableDepth)
-  const media = openMedia({ ...task.media, create: false })
+  const { state, media } = openShared(task)
   const image = Image.open(task.imageDirectory, { isLocked: true })
   image.attach(task.directory, media)
-  hardenThread()
   const tickets = new FlushTickets(task.tickets)
   parentPort!.postMessage({ ready: true })
   const isOver = () => state.stopRequested

@@ -8,16 +8,13 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import {
-  hardenThread,
-  type MediaOptions,
   mapShared,
-  openMedia,
   openQueue,
   type Queue,
   scheduleAsBatch,
   unmapShared,
 } from '../ublk-native/index.js'
-import { ENODEV, Geometry, type GeometryOptions, type ZoneTable } from '../zone-model/index.js'
+import { ENODEV, type Geometry, type ZoneTable } from '../zone-model/index.js'
 import { ModelledDrive } from './drive-time.js'
 import { FAULT_FILE_BYTES, FaultRules, faultWords } from './fault-rules.js'
 import { FlushHolder } from './flush-holder.js'
@@ -25,29 +22,23 @@ import { FlushMarks, flushMarkBytes } from './flush-marks.js'
 import { FlushTickets } from './flush-tickets.js'
 import { RequestGate } from './gate.js'
 import { LATENCY_PROFILES } from './latency-profiles.js'
+import { openShared, type SharedTask } from './open-shared.js'
 import { Planner } from './plan.js'
 import { Requests } from './requests.js'
 import type { Holder } from './seams.js'
 import { serve } from './serve.js'
-import { SharedState } from './shared-state.js'
 import type { RingSource } from './trace-recorder.js'
 import { TraceRing, traceBytes } from './trace-ring.js'
 
 /** What main gives a worker. */
-export interface WorkerTask {
-  directory: string
-  geometry: GeometryOptions
+export interface WorkerTask extends SharedTask {
   charFd: number
   queueId: number
   queueCount: number
   depth: number
-  /** Of the zone table, which may have room for more than the device has. */
-  tableQueueCount: number
-  tableDepth: number
   maxIoBytes: number
   /** As `--latency` takes it. */
   latency: string
-  media: Omit<MediaOptions, 'create'>
   /** What is to survive a power cut waits for tickets: see flush-tickets.ts. Null: nothing is. */
   tickets: SharedArrayBuffer | null
 }
@@ -105,13 +96,7 @@ function openHolder(
 }
 
 function run(task: WorkerTask): void {
-  const geometry = Geometry.create(task.geometry)
-  const { tableQueueCount, tableDepth } = task
-  const bytes = SharedState.bytesNeeded(geometry, tableQueueCount, tableDepth)
-  const buffer = mapShared(join(task.directory, 'table'), bytes, false)
-  const state = new SharedState(buffer, geometry, tableQueueCount, tableDepth)
-  const media = openMedia({ ...task.media, create: false })
-  hardenThread()
+  const { geometry, buffer, state, media } = openShared(task)
   const queue = openQueue({
     charFd: task.charFd,
     queueId: task.queueId,

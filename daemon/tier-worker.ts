@@ -4,37 +4,20 @@
  * Messages to main: {ready: true}; {problem: {action, result}} for what the log should say, the same thing once in a row. Any
  * message from main ends it after the step that it is in. An exception kills the process, as for a queue's worker.
  */
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import {
-  hardenThread,
-  kick,
-  type MediaOptions,
-  mapShared,
-  openMedia,
-} from '../ublk-native/index.js'
-import {
-  BLK_ZONE_COND_FULL,
-  conditionOf,
-  Geometry,
-  type GeometryOptions,
-  wpOf,
-} from '../zone-model/index.js'
+import { kick } from '../ublk-native/index.js'
+import { BLK_ZONE_COND_FULL, conditionOf, wpOf } from '../zone-model/index.js'
 import { untilTurnsEnd } from './grace.js'
-import { SharedState } from './shared-state.js'
+import { openShared, type SharedTask } from './open-shared.js'
+import type { SharedState } from './shared-state.js'
 import { Tierer, type ZoneState } from './tierer.js'
 
 const PAGE_SECTORS_SHIFT = 3
 
 /** What main gives the thread. */
-export interface TierTask {
-  directory: string
-  geometry: GeometryOptions
-  tableQueueCount: number
-  tableDepth: number
+export interface TierTask extends SharedTask {
   kickFds: readonly number[]
-  media: Omit<MediaOptions, 'create'>
   slotCount: number
   coldMs: number
   budgetBytesPerSecond: number
@@ -52,16 +35,10 @@ function zoneStates(state: SharedState): (region: number) => ZoneState {
 }
 
 async function run(task: TierTask): Promise<void> {
-  const { tableQueueCount, tableDepth } = task
   const stopping = new AbortController()
   parentPort!.once('message', () => stopping.abort())
   const { signal } = stopping
-  const geometry = Geometry.create(task.geometry)
-  const bytes = SharedState.bytesNeeded(geometry, tableQueueCount, tableDepth)
-  const buffer = mapShared(join(task.directory, 'table'), bytes, false)
-  const state = new SharedState(buffer, geometry, tableQueueCount, tableDepth)
-  const media = openMedia({ ...task.media, create: false })
-  hardenThread()
+  const { geometry, state, media } = openShared(task)
   const queues = task.kickFds.map((fd, queue) => ({
     turn: () => state.table.batchOf(queue),
     kick: () => kick(fd),
