@@ -7,32 +7,29 @@
  * - DEL_DEV waits for whoever still holds the char device, so workers end first and the descriptor is closed.
  * Whatever fails on the way, what was done before it is undone.
  */
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   closeFd,
-  mapShared,
   type NativeMedia,
   openCharDevice,
-  openMedia,
   UBLK_F_CMD_IOCTL_ENCODE,
   UBLK_F_USER_COPY,
   UBLK_F_USER_RECOVERY,
   UBLK_F_USER_RECOVERY_REISSUE,
   UBLK_F_ZONED,
   type UblkControl,
-  unmapShared,
 } from '../ublk-native/index.js'
 import { Geometry } from '../zone-model/index.js'
 import { COUNTER_NO_SPACE } from './counters.js'
+import { DeviceMemory } from './device-memory.js'
 import { deviceParams, geometryOptions, MAX_IO_BYTES } from './device-params.js'
 import { DeviceTier } from './device-tier.js'
 import { DriveImage } from './drive-image.js'
 import { DaemonError } from './errors.js'
 import { FaultOrders } from './fault-orders.js'
-import { FAULT_FILE_BYTES, faultWords } from './fault-rules.js'
-import { flushMarkBytes } from './flush-marks.js'
 import { compressionOf, mediaOptions } from './media-options.js'
+import type { SharedTask } from './open-shared.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath } from './paths.js'
 import { loseUnflushed, type PowerCutLoss } from './power-cut.js'
@@ -68,13 +65,9 @@ function flagsOf(options: DeviceOptions): number {
 export class Device {
   readonly path: string
   readonly #host: DeviceHost
-  #buffer: ArrayBuffer | null = null
-  #faultBuffer: ArrayBuffer | null = null
-  #markBuffer: ArrayBuffer | null = null
+  #memory: DeviceMemory | null = null
   #charFd = -1
   #pool: QueuePool | null = null
-  #state: SharedState | null = null
-  #media: NativeMedia | null = null
   #tier: DeviceTier | null = null
 
   private constructor(
@@ -96,7 +89,7 @@ export class Device {
   }
 
   get state(): SharedState {
-    return this.#state!
+    return this.#memory!.state
   }
 
   /** Writes that got ENOSPC since the device was made. */
@@ -114,11 +107,11 @@ export class Device {
   }
 
   get faults(): FaultOrders {
-    return new FaultOrders(faultWords(this.#faultBuffer!), this.geometry.zoneCount)
+    return new FaultOrders(this.#memory!.faultWords, this.geometry.zoneCount)
   }
 
   get media(): NativeMedia {
-    return this.#media!
+    return this.#memory!.media
   }
 
   /** End the wait of every queue's worker once. */
@@ -275,9 +268,10 @@ export class Device {
     await control.stop(this.id)
     await this.#releaseQueues(true)
     const { image } = this.record.options
-    const marks = new Int32Array(this.#markBuffer!)
+    const { table } = this.state
+    const { flushMarks } = this.#memory!
     const lost =
-      image == null ? loseUnflushed(this.state.table, this.geometry, this.media, marks, seed) : null
+      image == null ? loseUnflushed(table, this.geometry, this.media, flushMarks, seed) : null
     this.#unmap()
     this.#tier?.close()
     // A daemon that dies now finds nothing to save.
@@ -299,49 +293,40 @@ export class Device {
   }
 
   #map(create: boolean): void {
-    const { tableQueueCount, tableDepth, options } = this.record
-    const directory = devicePath(this.id)
-    const bytes = SharedState.bytesNeeded(this.geometry, tableQueueCount, tableDepth)
-    const buffer = mapShared(join(directory, 'table'), bytes, create)
-    this.#buffer = buffer
-    if (create) SharedState.format(buffer, this.geometry, tableQueueCount, tableDepth)
-    this.#state = new SharedState(buffer, this.geometry, tableQueueCount, tableDepth)
-    this.#state.stopRequested = false
-    const faults = join(directory, 'faults')
-    this.#faultBuffer = mapShared(faults, FAULT_FILE_BYTES, !existsSync(faults))
-    const flushed = join(directory, 'flushed')
-    this.#markBuffer = mapShared(flushed, flushMarkBytes(this.geometry), !existsSync(flushed))
-    // A recording ends with its daemon.
-    this.#state.recording = 0
-    rmSync(join(directory, 'trace'), { force: true })
-    this.#media = openMedia({ ...mediaOptions(directory, options, this.geometry), create })
-    this.#tier?.divide(this.#media, this.geometry)
+    this.#memory = new DeviceMemory(this.#shared(), this.geometry, create)
+    this.#tier?.divide(this.media, this.geometry)
   }
 
   #unmap(): void {
-    this.#media?.close()
-    this.#media = null
-    this.#state = null
-    const buffers = [this.#buffer, this.#faultBuffer, this.#markBuffer]
-    for (const buffer of buffers) if (buffer !== null) unmapShared(buffer)
-    this.#buffer = null
-    this.#faultBuffer = null
-    this.#markBuffer = null
+    this.#memory?.close()
+    this.#memory = null
   }
 
-  async #startQueues(): Promise<void> {
-    const { id, queueCount, depth, maxIoBytes, tableQueueCount, tableDepth, options } = this.record
-    this.#charFd = await openCharDevice(id)
-    const shared = {
+  /** What every thread of this device is given. */
+  #shared(): SharedTask {
+    const { id, tableQueueCount, tableDepth, options } = this.record
+    return {
       directory: devicePath(id),
       geometry: geometryOptions(options),
       tableQueueCount,
       tableDepth,
-      latency: options.latency ?? 'none',
       media: mediaOptions(devicePath(id), options, this.geometry),
     }
-    const tickets = this.image?.ticketMemory ?? null
-    const task = { ...shared, charFd: this.#charFd, queueCount, depth, maxIoBytes, tickets }
+  }
+
+  async #startQueues(): Promise<void> {
+    const { id, queueCount, depth, maxIoBytes, options } = this.record
+    this.#charFd = await openCharDevice(id)
+    const shared = this.#shared()
+    const task = {
+      ...shared,
+      charFd: this.#charFd,
+      queueCount,
+      depth,
+      maxIoBytes,
+      latency: options.latency ?? 'none',
+      tickets: this.image?.ticketMemory ?? null,
+    }
     const tasks: WorkerTask[] = []
     for (let queueId = 0; queueId < queueCount; queueId++) tasks.push({ ...task, queueId })
     // Held before it has started: if it fails, those workers that run must be reached and ended.

@@ -6,7 +6,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { Image } from '../image/index.js'
-import { kick } from '../ublk-native/index.js'
+import { hardenThread, kick } from '../ublk-native/index.js'
 import { FlushTickets } from './flush-tickets.js'
 import { awaitTurns } from './grace.js'
 import { openShared, type SharedTask } from './open-shared.js'
@@ -20,6 +20,7 @@ export interface FlusherTask extends SharedTask {
 
 function run(task: FlusherTask): void {
   const { state, media } = openShared(task)
+  hardenThread()
   const image = Image.open(task.imageDirectory, { isLocked: true })
   image.attach(task.directory, media)
   const tickets = new FlushTickets(task.tickets)

@@ -1,8 +1,8 @@
 /**
- * What each thread of a device maps when it starts: the state and the media that main has made, in files under `directory`.
+ * What each thread of a device maps when it starts: the state and the media, in files under `directory`. Main makes them.
  */
 import { join } from 'node:path'
-import { hardenThread, type MediaOptions, mapShared, openMedia } from '../ublk-native/index.js'
+import { type MediaOptions, mapShared, openMedia, unmapShared } from '../ublk-native/index.js'
 import { Geometry, type GeometryOptions } from '../zone-model/index.js'
 import { SharedState } from './shared-state.js'
 
@@ -17,14 +17,18 @@ export interface SharedTask {
   media: Omit<MediaOptions, 'create'>
 }
 
-/** `buffer` is the `table` file, which `state` is laid out in. The thread is hardened. Throws as mapShared and openMedia do. */
-export function openShared(task: SharedTask) {
+/** `buffer` is the `table` file, which `state` is laid out in. `create`: both begin empty. Throws as mapShared and openMedia do. */
+export function openShared(task: SharedTask, create = false) {
   const { directory, tableQueueCount, tableDepth } = task
   const geometry = Geometry.create(task.geometry)
   const bytes = SharedState.bytesNeeded(geometry, tableQueueCount, tableDepth)
-  const buffer = mapShared(join(directory, 'table'), bytes, false)
+  const buffer = mapShared(join(directory, 'table'), bytes, create)
+  if (create) SharedState.format(buffer, geometry, tableQueueCount, tableDepth)
   const state = new SharedState(buffer, geometry, tableQueueCount, tableDepth)
-  const media = openMedia({ ...task.media, create: false })
-  hardenThread()
-  return { geometry, buffer, state, media }
+  try {
+    return { geometry, buffer, state, media: openMedia({ ...task.media, create }) }
+  } catch (error) {
+    unmapShared(buffer)
+    throw error
+  }
 }

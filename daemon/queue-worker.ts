@@ -8,6 +8,7 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import {
+  hardenThread,
   mapShared,
   openQueue,
   type Queue,
@@ -97,6 +98,7 @@ function openHolder(
 
 function run(task: WorkerTask): void {
   const { geometry, buffer, state, media } = openShared(task)
+  hardenThread()
   const queue = openQueue({
     charFd: task.charFd,
     queueId: task.queueId,

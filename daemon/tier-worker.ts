@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { kick } from '../ublk-native/index.js'
+import { hardenThread, kick } from '../ublk-native/index.js'
 import { BLK_ZONE_COND_FULL, conditionOf, wpOf } from '../zone-model/index.js'
 import { untilTurnsEnd } from './grace.js'
 import { openShared, type SharedTask } from './open-shared.js'
@@ -39,6 +39,7 @@ async function run(task: TierTask): Promise<void> {
   parentPort!.once('message', () => stopping.abort())
   const { signal } = stopping
   const { geometry, state, media } = openShared(task)
+  hardenThread()
   const queues = task.kickFds.map((fd, queue) => ({
     turn: () => state.table.batchOf(queue),
     kick: () => kick(fd),
