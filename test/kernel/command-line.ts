@@ -3,10 +3,9 @@
  *
  * How long each command took is printed: what a figure means depends on the machine, so none is asserted.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
 import { expect } from 'vitest'
 import { blkzoneReport, CONDITION } from './blkzone.js'
-import { client, cliPath, type Device, must, run } from './harness.js'
+import { client, cliPath, type Device, read, run } from './harness.js'
 
 /** A command line, and how long it took. */
 export async function zslab(...args: string[]) {
@@ -37,17 +36,7 @@ export async function make(...flags: string[]): Promise<Device> {
 
 /** Whether all bytes there are zero, read past the page cache. */
 export async function isZero(device: Device, offsetBytes: number, bytes: number): Promise<boolean> {
-  await must('blockdev', ['--flushbufs', device.path])
-  const fd = openSync(device.path, 'r')
-  const buffer = Buffer.alloc(bytes)
-  try {
-    for (let done = 0; done < bytes; ) {
-      done += readSync(fd, buffer, done, bytes - done, offsetBytes + done)
-    }
-  } finally {
-    closeSync(fd)
-  }
-  return buffer.every(byte => byte === 0)
+  return (await read(device, offsetBytes, bytes)).every(byte => byte === 0)
 }
 
 /** Conditions as the kernel reports them, each zone a word. */

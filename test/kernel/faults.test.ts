@@ -4,7 +4,7 @@
  * After a failed write the block layer no longer trusts its own write pointer of the zone (block/blk-zoned.c,
  * BLK_ZONE_WPLUG_NEED_WP_UPDATE): writes fail until somebody has reported the zones, as file systems do.
  */
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -21,8 +21,10 @@ import {
   must,
   mustWrite,
   newKernelWarnings,
+  read,
   remove,
   run,
+  tryRead,
   write,
 } from './harness.js'
 
@@ -50,21 +52,6 @@ const faults = () => client.request('fault.list', { id: device.id })
 async function writePointer(zone: number): Promise<number> {
   await compareReports(device)
   return (await blkzoneReport(device.path))[zone]!.wp * 512
-}
-
-/** `bytes` from there, past the page cache. */
-async function read(offset: number, bytes: number): Promise<Buffer> {
-  await must('blockdev', ['--flushbufs', device.path])
-  const fd = openSync(device.path, 'r')
-  const buffer = Buffer.alloc(bytes)
-  try {
-    for (let done = 0; done < bytes; ) {
-      done += readSync(fd, buffer, done, bytes - done, offset + done)
-    }
-  } finally {
-    closeSync(fd)
-  }
-  return buffer
 }
 
 describe('faults', () => {
@@ -116,7 +103,7 @@ describe('faults', () => {
       const stored = await writePointer(zone)
       expect(stored % BLOCK).toBe(0)
       expect(stored).toBeLessThan(payload.length)
-      const back = await read(zone * ZONE, payload.length)
+      const back = await read(device, zone * ZONE, payload.length)
       expect(back.subarray(0, stored).equals(payload.subarray(0, stored))).toBe(true)
       expect(back.subarray(stored).every(byte => byte === 0)).toBe(true)
       await mustWrite(device, zone * ZONE + stored, BLOCK)
@@ -127,7 +114,7 @@ describe('faults', () => {
   it('a delayed read takes its time, and holds nobody else up', async () => {
     await fault({ op: 'read', first: 1, last: 1, delayMs: 700, count: 1 })
     const began = performance.now()
-    const slow = read(ZONE, BLOCK).then(() => performance.now() - began)
+    const slow = read(device, ZONE, BLOCK).then(() => performance.now() - began)
     await mustWrite(device, 0, BLOCK)
     expect(await slow).toBeGreaterThanOrEqual(700)
     await fault({ op: 'write', delayMs: 300, errno: 'EIO', count: 1 })
@@ -138,14 +125,7 @@ describe('faults', () => {
 
   it('a held request does not keep the device from being deleted', async () => {
     await fault({ op: 'read', first: 3, last: 3, delayMs: 2000, count: 1 })
-    const reading = run('dd', [
-      `if=${device.path}`,
-      'of=/dev/null',
-      'bs=4096',
-      'count=1',
-      'iflag=direct,skip_bytes',
-      `skip=${3 * ZONE}`,
-    ])
+    const reading = tryRead(device, 3 * ZONE, BLOCK)
     for (let applied = 0; applied === 0; ) applied = (await faults())[0]!.applied
     await text('device', 'delete', id, '--force')
     await reading
@@ -247,7 +227,7 @@ describe('zones that a failing drive gives up', () => {
 
   it('read-only: the kernel sees it at once; reads go on, writes and resets do not', async () => {
     for (const zone of [2, 3, 4]) await mustWrite(device, zone * ZONE, 4 * BLOCK)
-    const before = await read(3 * ZONE, 4 * BLOCK)
+    const before = await read(device, 3 * ZONE, 4 * BLOCK)
     expect(await json('zone', 'read-only', id, '3', '2')).toMatchObject({ zones: 2 })
     expect((await conditions(device)).slice(2, 6)).toEqual([
       'implicit-open',
@@ -256,11 +236,11 @@ describe('zones that a failing drive gives up', () => {
       'empty',
     ])
     await compareReports(device)
-    expect((await read(3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
+    expect((await read(device, 3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
     expect((await write(device, 3 * ZONE + 4 * BLOCK, BLOCK)).code).not.toBe(0)
     expect((await write(device, 3 * ZONE, BLOCK)).code).not.toBe(0)
     expect((await zslab('zone', 'reset', id, '3')).code).toBe(1)
-    expect((await read(3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
+    expect((await read(device, 3 * ZONE, 4 * BLOCK)).equals(before)).toBe(true)
     await mustWrite(device, 2 * ZONE + 4 * BLOCK, BLOCK)
     expect((await conditions(device)).slice(2, 5)).toEqual([
       'implicit-open',
@@ -276,14 +256,7 @@ describe('zones that a failing drive gives up', () => {
     expect((await conditions(device)).slice(3, 5)).toEqual(['offline', 'offline'])
     for (const zone of [3, 4]) {
       expect((await write(device, zone * ZONE, BLOCK)).code).not.toBe(0)
-      const got = await run('dd', [
-        `if=${device.path}`,
-        'of=/dev/null',
-        'bs=4096',
-        'count=1',
-        'iflag=direct,skip_bytes',
-        `skip=${zone * ZONE}`,
-      ])
+      const got = await tryRead(device, zone * ZONE, BLOCK)
       expect(got.stderr).toMatch(/Input\/output error/)
     }
     await mustWrite(device, 5 * ZONE, BLOCK)

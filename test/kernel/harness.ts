@@ -103,6 +103,48 @@ export async function mustWrite(...extent: Extent): Promise<void> {
   await must('dd', ddArguments(...extent))
 }
 
+/** One read with O_DIRECT through dd: past the page cache. */
+export function tryRead(
+  device: Device,
+  offsetBytes: number,
+  bytes: number,
+  target = '/dev/null',
+): Promise<Outcome> {
+  const from = [`if=${device.path}`, `skip=${offsetBytes}`, 'iflag=direct,skip_bytes']
+  return run('dd', [...from, `of=${target}`, `bs=${bytes}`, 'count=1'])
+}
+
+let reads = 0
+
+/** What a read that must succeed gets. */
+export async function read(device: Device, offsetBytes: number, bytes: number): Promise<Buffer> {
+  const target = join(directory, `read-${++reads}`)
+  const { code, stderr } = await tryRead(device, offsetBytes, bytes, target)
+  if (code !== 0) throw new Error(`reading ${device.path} at ${offsetBytes}: ${stderr}`)
+  const got = readFileSync(target)
+  rmSync(target)
+  if (got.length !== bytes) throw new Error(`${device.path} gave ${got.length} of ${bytes} bytes`)
+  return got
+}
+
+/** Of fio: blocks that can be verified later by another run, and shrink: twelve bytes over and over, each block's offset in them. */
+export const FIO_PATTERN = ['--verify=pattern', '--verify_pattern=0xdeadbeef%o']
+
+/** fio on a zoned device, with what every run of it has here. What comes later counts. */
+export function zonedFio(device: Device, ...rest: string[]): Promise<string> {
+  return must('fio', [
+    '--name=zones',
+    `--filename=${device.path}`,
+    '--zonemode=zbd',
+    '--direct=1',
+    '--ioengine=libaio',
+    '--iodepth=8',
+    '--bs=64k',
+    '--randrepeat=1',
+    ...rest,
+  ])
+}
+
 export async function daemonPid(): Promise<number> {
   return (await client.request('ping', {})).pid
 }

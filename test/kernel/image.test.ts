@@ -2,7 +2,6 @@
  * A drive in an image, on a disk of its own (ext4 on a loop device): stops, kills and power cuts, seen through a real kernel,
  * real fio and a real file system.
  */
-import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,15 +13,18 @@ import {
   create,
   type Device,
   daemonPid,
+  FIO_PATTERN,
   gone,
   must,
   mustWrite,
   needs,
   newKernelWarnings,
+  read,
   remove,
   run,
   tick,
   write,
+  zonedFio,
 } from './harness.js'
 
 const MIB = 1024 * 1024
@@ -63,31 +65,10 @@ async function killDaemon(): Promise<void> {
 const powerCut = (device: Device) => client.request('device.power-cut', { id: device.id })
 
 const fio = (device: Device, ...rest: string[]) =>
-  must('fio', [
-    '--name=image',
-    `--filename=${device.path}`,
-    '--zonemode=zbd',
-    '--direct=1',
-    '--ioengine=libaio',
-    '--iodepth=8',
-    '--bs=64k',
-    '--size=24M',
-    '--randrepeat=1',
-    '--verify=pattern',
-    '--verify_pattern=0xdeadbeef%o',
-    ...rest,
-  ])
+  zonedFio(device, '--size=24M', ...FIO_PATTERN, ...rest)
 
 async function pointers(device: Device): Promise<number[]> {
   return (await blkzoneReport(device.path)).map(zone => zone.wp)
-}
-
-/** Bytes of the device, past the page cache. */
-async function read(device: Device, offsetBytes: number, bytes: number): Promise<string> {
-  const target = join(tmpdir(), 'zslab-image-read')
-  const args = [`if=${device.path}`, `of=${target}`, `bs=${bytes}`, 'count=1']
-  await must('dd', [...args, `skip=${offsetBytes}`, 'iflag=direct,skip_bytes'])
-  return createHash('sha256').update(readFileSync(target)).digest('hex')
 }
 
 /** fsync(2) of the block device: a FLUSH. */
@@ -142,7 +123,7 @@ it('a power cut takes what was not flushed, and only that', async () => {
   await powerCut(device)
   const [first, second, third] = await pointers(device)
   expect([first, second, third]).toEqual([64 * 8, 0, 0])
-  expect(await read(device, 0, 64 * BLOCK)).toBe(kept)
+  expect((await read(device, 0, 64 * BLOCK)).equals(kept)).toBe(true)
   // The kernel has read the write pointers again.
   await mustWrite(device, 64 * BLOCK, BLOCK)
   await remove(device)
@@ -215,7 +196,7 @@ it('a full disk fails the flush, and nothing is lost when there is room again', 
   await mustWrite(device, 8 * MIB, 16 * BLOCK)
   await fsync(device)
   await powerCut(device)
-  expect(await read(device, 0, 64 * BLOCK)).toBe(kept)
+  expect((await read(device, 0, 64 * BLOCK)).equals(kept)).toBe(true)
   expect((await pointers(device))[2]).toBe(16 * 8)
   await remove(device)
 })

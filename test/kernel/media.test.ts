@@ -6,14 +6,17 @@ import {
   client,
   closeAll,
   create,
+  type Device,
   daemonLog,
   daemonPid,
+  FIO_PATTERN,
   gone,
   must,
   newKernelWarnings,
   remove,
   tick,
   write,
+  zonedFio,
 } from './harness.js'
 
 const MIB = 1024 * 1024
@@ -21,22 +24,8 @@ const MIB = 1024 * 1024
 afterEach(() => expect(newKernelWarnings()).toEqual([]))
 afterAll(async () => expect(await closeAll()).toEqual([]))
 
-/** Twelve bytes over and over, with each block's offset in them: they shrink, and are no same-fill pages. */
-const fio = (path: string, ...rest: string[]) =>
-  must('fio', [
-    '--name=media',
-    `--filename=${path}`,
-    '--zonemode=zbd',
-    '--direct=1',
-    '--ioengine=libaio',
-    '--iodepth=8',
-    '--max_open_zones=4',
-    '--size=32M',
-    '--randrepeat=1',
-    '--verify=pattern',
-    '--verify_pattern=0xdeadbeef%o',
-    ...rest,
-  ])
+const fio = (device: Device, ...rest: string[]) =>
+  zonedFio(device, '--max_open_zones=4', '--size=32M', ...FIO_PATTERN, ...rest)
 
 it.each([
   ['lz4', 1],
@@ -44,7 +33,7 @@ it.each([
 ])('%s, %i queue(s): fio verifies what it wrote, in less memory, also after kill -9', async (compression, queues) => {
   const device = await create({ zones: 16, zoneSize: 4 * MIB, compression, queues })
   expect(device.compression).toBe(compression)
-  await fio(device.path, '--rw=write', '--bs=64k', '--do_verify=1')
+  await fio(device, '--rw=write', '--do_verify=1')
   const { media } = await client.request('stats', { id: device.id })
   expect(media.origBytes).toBe(32 * MIB)
   expect(media.compressedPages).toBeGreaterThan(media.rawPages)
@@ -55,8 +44,8 @@ it.each([
   process.kill(pid, 'SIGKILL')
   await gone(pid)
   await client.ensureDaemon()
-  await fio(device.path, '--rw=read', '--bs=64k', '--do_verify=1')
-  await fio(device.path, '--rw=randread', '--bs=64k', '--do_verify=1')
+  await fio(device, '--rw=read', '--do_verify=1')
+  await fio(device, '--rw=randread', '--do_verify=1')
   expect((await client.request('stats', { id: device.id })).media).toEqual(media)
   await must('blkzone', ['reset', device.path])
   const after = (await client.request('stats', { id: device.id })).media
@@ -67,7 +56,7 @@ it.each([
 
 it('512-byte blocks on a compressed device', async () => {
   const device = await create({ zones: 8, zoneSize: 4 * MIB, compression: 'lz4', blockSize: 512 })
-  await fio(device.path, '--rw=write', '--bs=1k', '--do_verify=1', '--size=4M')
+  await fio(device, '--rw=write', '--bs=1k', '--do_verify=1', '--size=4M')
   await remove(device)
 })
 

@@ -2,13 +2,21 @@
  * Power cuts of a drive in memory on a real kernel: the block device goes and comes back under its number, with what was
  * flushed, with nothing open, and with a kernel that knows nothing of before. Drives in images: image.test.ts.
  */
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { blkzoneReport } from './blkzone.js'
 import { compareReports, conditions, json, make, text, zslab } from './command-line.js'
-import { closeAll, type Device, must, mustWrite, newKernelWarnings, remove } from './harness.js'
+import {
+  closeAll,
+  type Device,
+  must,
+  mustWrite,
+  newKernelWarnings,
+  read,
+  remove,
+} from './harness.js'
 
 const BLOCK = 4096
 const ZONE = 4 * 1024 * 1024
@@ -26,19 +34,6 @@ function numbered(blocks: number): Buffer {
   const bytes = Buffer.alloc(blocks * BLOCK)
   for (let i = 0; i < bytes.length; i++) bytes[i] = 1 + Math.floor(i / BLOCK)
   return bytes
-}
-
-function read(path: string, offset: number, bytes: number): Buffer {
-  const fd = openSync(path, 'r')
-  const buffer = Buffer.alloc(bytes)
-  try {
-    for (let done = 0; done < bytes; ) {
-      done += readSync(fd, buffer, done, bytes - done, offset + done)
-    }
-  } finally {
-    closeSync(fd)
-  }
-  return buffer
 }
 
 it('keeps what was flushed, forgets a part of the rest, and goes on at the write pointer', async () => {
@@ -75,7 +70,7 @@ it('keeps what was flushed, forgets a part of the rest, and goes on at the write
     expect(left).toBeGreaterThanOrEqual(flushed)
     expect(left).toBeLessThanOrEqual(written)
     lost += (written - left) * BLOCK
-    const back = read(device.path, zone * ZONE, written * BLOCK)
+    const back = await read(device, zone * ZONE, written * BLOCK)
     expect(back.subarray(0, left * BLOCK).equals(numbered(left))).toBe(true)
     expect(back.subarray(left * BLOCK).every(byte => byte === 0)).toBe(true)
     await mustWrite(device, zone * ZONE + left * BLOCK, BLOCK)

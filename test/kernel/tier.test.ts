@@ -19,6 +19,7 @@ import {
   run,
   tick,
   write,
+  zonedFio,
 } from './harness.js'
 
 const MIB = 1024 * 1024
@@ -34,22 +35,15 @@ afterAll(async () => {
 })
 
 /** Random bytes that fio knows again: they do not shrink. */
-const fio = (path: string, ...rest: string[]) =>
-  must('fio', [
-    '--name=tier',
-    `--filename=${path}`,
-    '--zonemode=zbd',
-    '--direct=1',
-    '--ioengine=libaio',
-    '--iodepth=8',
+const fio = (device: Device, ...rest: string[]) =>
+  zonedFio(
+    device,
     '--max_open_zones=4',
     '--size=32M',
-    '--bs=64k',
-    '--randrepeat=1',
     '--refill_buffers=1',
     '--verify=crc32c',
     ...rest,
-  ])
+  )
 
 const media = async (device: Device) => (await client.request('stats', { id: device.id })).media
 
@@ -75,7 +69,7 @@ it.each([
     tierAfter: 1,
   })
   expect(device.tier).toBe(tier)
-  await fio(device.path, '--rw=write', '--do_verify=1')
+  await fio(device, '--rw=write', '--do_verify=1')
   await until(device, ({ rawPages }) => rawPages === 0)
   const moved = await media(device)
   expect(moved).toMatchObject({ origBytes: 32 * MIB, bdCount: 8192, tierSlots: 12 })
@@ -83,13 +77,13 @@ it.each([
   // Reserved by 64 KiB a zone.
   expect(moved.memoryBytes).toBeLessThanOrEqual(12 * 64 * 1024)
   expect(statSync(tier).blocks * 512).toBeGreaterThanOrEqual(32 * MIB)
-  await fio(device.path, '--rw=read', '--verify_only')
+  await fio(device, '--rw=read', '--verify_only')
   expect((await media(device)).bdReads).toBeGreaterThanOrEqual(8192)
   const pid = await daemonPid()
   process.kill(pid, 'SIGKILL')
   await gone(pid)
   await client.ensureDaemon()
-  await fio(device.path, '--rw=read', '--verify_only')
+  await fio(device, '--rw=read', '--verify_only')
   await must('blkzone', ['reset', device.path])
   await until(device, ({ tierSlotsUsed }) => tierSlotsUsed === 0)
   expect(await media(device)).toMatchObject({ origBytes: 0, bdCount: 0, bdBytes: 0 })
@@ -111,7 +105,7 @@ it('writes, resets and verifying reads while the tierer runs', async () => {
   })
   // As often over all zones as fit into the time: each time it comes round a zone is reset.
   await fio(
-    device.path,
+    device,
     '--rw=randwrite',
     '--size=16M',
     '--io_size=96M',
@@ -152,9 +146,9 @@ it.runIf(hasZram)('a zram device, with fewer slots than the drive has zones', as
   const { tierSlots } = await media(device)
   // A slot is a sixteenth longer than its zone.
   expect(tierSlots).toBe(5)
-  await fio(device.path, '--rw=write', '--do_verify=1')
+  await fio(device, '--rw=write', '--do_verify=1')
   await until(device, ({ bdCount }) => bdCount === 5 * 1024)
-  await fio(device.path, '--rw=read', '--verify_only')
+  await fio(device, '--rw=read', '--verify_only')
   // Held: nobody else may have it, by O_EXCL and by the records.
   expect((await run('sh', ['-c', 'mkswap /dev/zram0 && swapon /dev/zram0'])).code).not.toBe(0)
   await expect(create({ tier: '/dev/zram0' })).rejects.toMatchObject({
@@ -165,7 +159,7 @@ it.runIf(hasZram)('a zram device, with fewer slots than the drive has zones', as
   process.kill(pid, 'SIGKILL')
   await gone(pid)
   await client.ensureDaemon()
-  await fio(device.path, '--rw=read', '--verify_only')
+  await fio(device, '--rw=read', '--verify_only')
   await remove(device)
   // Given back to zram, so the next may have it without --force-tier.
   await remove(await create(options))
