@@ -14,12 +14,10 @@ import {
   UBLK_IO_OP_ZONE_RESET,
   UBLK_IO_OP_ZONE_RESET_ALL,
 } from '../zone-model/index.js'
-import { DieModel } from './die-model.js'
+import { DieModel, DONE_US, NOW_US } from './die-model.js'
 import type { DriveTime } from './gate.js'
 import type { LatencyProfile } from './latency-profiles.js'
 import type { Requests } from './requests.js'
-
-const SECTOR_BYTES = 512
 
 export class ModelledDrive implements DriveTime {
   readonly #model: DieModel
@@ -28,47 +26,50 @@ export class ModelledDrive implements DriveTime {
 
   constructor(profile: LatencyProfile, geometry: Geometry, requests: Requests) {
     const { zoneCount, zoneCapacitySectors } = geometry
-    this.#model = new DieModel(profile, zoneCount, zoneCapacitySectors * SECTOR_BYTES)
+    this.#model = new DieModel(profile, zoneCount, zoneCapacitySectors)
     this.#requests = requests
     this.#zoneCount = zoneCount
   }
 
-  doneMs(tag: number, nowMs: number): number {
-    return this.#doneUs(tag, nowMs * 1000) / 1000
+  serve(tag: number, timeMs: Float64Array): void {
+    const { timesUs } = this.#model
+    const nowUs = timeMs[0]! * 1000
+    timesUs[NOW_US] = nowUs
+    timesUs[DONE_US] = nowUs
+    this.#ask(tag)
+    timeMs[0] = timesUs[DONE_US]! / 1000
   }
 
-  #doneUs(tag: number, nowUs: number): number {
+  #ask(tag: number): void {
     const requests = this.#requests
     const model = this.#model
     const zone = requests.zone(tag)
     const op = requests.op(tag)
-    if (op === UBLK_IO_OP_FLUSH) return model.flush(nowUs)
-    if (op === UBLK_IO_OP_ZONE_RESET_ALL) return this.#resetAll(nowUs)
-    if (zone >= this.#zoneCount) return nowUs
-    const offset = requests.offset(tag) * SECTOR_BYTES
-    const bytes = requests.sectors(tag) * SECTOR_BYTES
-    const isDurable = requests.isFua(tag)
+    if (op === UBLK_IO_OP_FLUSH) return model.flush()
+    if (op === UBLK_IO_OP_ZONE_RESET_ALL) return this.#resetAll()
+    if (zone >= this.#zoneCount) return
+    const sectors = requests.sectors(tag)
     switch (op) {
       case UBLK_IO_OP_READ:
-        return model.read(zone, offset, bytes, nowUs)
+        return model.read(zone, requests.offset(tag), sectors)
       case UBLK_IO_OP_WRITE:
-        return model.write(zone, offset, bytes, isDurable, nowUs)
+        return model.write(zone, requests.offset(tag), sectors, requests.isFua(tag))
       case UBLK_IO_OP_ZONE_APPEND:
-        return model.append(zone, bytes, isDurable, nowUs)
+        return model.append(zone, sectors, requests.isFua(tag))
       case UBLK_IO_OP_ZONE_RESET:
-        return model.reset(zone, nowUs)
+        return model.reset(zone)
       case UBLK_IO_OP_ZONE_FINISH:
-        return model.finish(zone, nowUs)
-      default:
-        return nowUs
+        return model.finish(zone)
     }
   }
 
-  #resetAll(nowUs: number): number {
-    let doneUs = nowUs
+  #resetAll(): void {
+    const { timesUs } = this.#model
+    let doneUs = timesUs[NOW_US]!
     for (let zone = 0; zone < this.#zoneCount; zone++) {
-      doneUs = Math.max(doneUs, this.#model.reset(zone, nowUs))
+      this.#model.reset(zone)
+      doneUs = Math.max(doneUs, timesUs[DONE_US]!)
     }
-    return doneUs
+    timesUs[DONE_US] = doneUs
   }
 }

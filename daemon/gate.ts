@@ -1,7 +1,8 @@
 /**
  * What makes a request wait or fail before it is planned: injected faults, then the time that the drive takes.
  *
- * The clock is given, in milliseconds, and only read in turns in which something waits or may have to.
+ * The clock is given, in milliseconds, and only read in turns in which something waits or may have to. Times go in and out
+ * through arrays of one double: a number that is not a small integer becomes an object where a function takes or gives it.
  */
 import type { FaultRules } from './fault-rules.js'
 import { HeldTags } from './held-tags.js'
@@ -9,8 +10,8 @@ import { type Gate, VERDICT_HELD, VERDICT_PLAN, VERDICT_TORN } from './seams.js'
 
 /** The time of a real drive (die-model.ts). */
 export interface DriveTime {
-  /** When the drive would have done this request, if it came at `nowMs`. */
-  doneMs(tag: number, nowMs: number): number
+  /** timeMs[0], in: when this request comes; out: when the drive would have done it. */
+  serve(tag: number, timeMs: Float64Array): void
 }
 
 /** Asks to be woken (the queue's wakeIn). */
@@ -26,26 +27,28 @@ export class RequestGate implements Gate {
   readonly #drive: DriveTime | null
   readonly #held: HeldTags
   readonly #waker: Waker
-  readonly #clock: () => number
+  readonly #readClock: (nowMs: Float64Array) => void
   /** By tag: what the rules said when it came. */
   readonly #verdict: Int32Array
   readonly #torn: Int32Array
   readonly #tornResult: Int32Array
   readonly #cause: Int32Array
   #hasRules = false
-  #nowMs = 0
+  readonly #nowMs = new Float64Array(1)
+  readonly #dueMs = new Float64Array(1)
 
+  /** `readClock` puts the time into nowMs[0]. */
   constructor(
     faults: FaultRules,
     drive: DriveTime | null,
     waker: Waker,
     depth: number,
-    clock: () => number,
+    readClock: (nowMs: Float64Array) => void,
   ) {
     this.#faults = faults
     this.#drive = drive
     this.#waker = waker
-    this.#clock = clock
+    this.#readClock = readClock
     this.#held = new HeldTags(depth)
     this.#verdict = new Int32Array(depth)
     this.#torn = new Int32Array(depth)
@@ -56,17 +59,19 @@ export class RequestGate implements Gate {
   beginTurn(): boolean {
     this.#hasRules = this.#faults.look()
     if (!this.#hasRules && this.#drive === null && this.#held.count === 0) return false
-    this.#nowMs = this.#clock()
+    this.#readClock(this.#nowMs)
     return true
   }
 
   arrive(tag: number): number {
     let verdict: number = VERDICT_PLAN
-    let dueMs = this.#nowMs
+    const due = this.#dueMs
+    const nowMs = this.#nowMs[0]!
+    due[0] = nowMs
     if (this.#hasRules) {
       const faults = this.#faults
       faults.judge(tag)
-      dueMs += faults.delayMs
+      due[0] = nowMs + faults.delayMs
       if (faults.errno !== 0) {
         verdict = faults.tornSectors > 0 ? VERDICT_TORN : -faults.errno
         this.#torn[tag] = faults.tornSectors
@@ -74,10 +79,11 @@ export class RequestGate implements Gate {
         this.#cause[tag] = faults.cause
       }
     }
-    if (this.#drive !== null) dueMs = this.#drive.doneMs(tag, dueMs)
-    if (dueMs <= this.#nowMs) return verdict
+    if (this.#drive !== null) this.#drive.serve(tag, due)
+    if (due[0]! <= nowMs) return verdict
     this.#verdict[tag] = verdict
-    this.#held.push(tag, dueMs)
+    this.#held.dueMs[tag] = due[0]!
+    this.#held.push(tag)
     return VERDICT_HELD
   }
 
@@ -102,9 +108,10 @@ export class RequestGate implements Gate {
   }
 
   endTurn(): void {
-    if (this.#held.count === 0) return
-    const waitMs = this.#held.firstDueMs - this.#nowMs
+    const { first, dueMs } = this.#held
+    if (first < 0) return
+    const waitUs = Math.ceil((dueMs[first]! - this.#nowMs[0]!) * 1000)
     // At least a microsecond, and rounded up: woken too early, it would only wait again.
-    this.#waker.wakeIn(Math.min(WAKE_MAX_US, Math.max(1, Math.ceil(waitMs * 1000))))
+    this.#waker.wakeIn(Math.min(WAKE_MAX_US, Math.max(1, waitUs)))
   }
 }

@@ -1,19 +1,20 @@
 /**
  * Tags that wait for a time, the earliest first; those of one time in the order in which they came.
  *
- * A binary heap over arrays made once: nothing is allocated. Each tag is in it at most once.
+ * A binary heap over arrays made once: nothing is allocated. Each tag is in it at most once. Times are in arrays of doubles on
+ * their way in and out: a number that is not a small integer becomes an object where a function takes or gives it.
  */
 export class HeldTags {
   readonly #heap: Uint16Array
-  /** By tag. */
-  readonly #dueMs: Float64Array
+  /** By tag: set before push(). */
+  readonly dueMs: Float64Array
   readonly #order: Float64Array
   #count = 0
-  #came = 0
+  readonly #came = new Float64Array(1)
 
   constructor(depth: number) {
     this.#heap = new Uint16Array(depth)
-    this.#dueMs = new Float64Array(depth)
+    this.dueMs = new Float64Array(depth)
     this.#order = new Float64Array(depth)
   }
 
@@ -21,15 +22,15 @@ export class HeldTags {
     return this.#count
   }
 
-  /** When the first one is due; Infinity when none waits. */
-  get firstDueMs(): number {
-    return this.#count === 0 ? Number.POSITIVE_INFINITY : this.#dueMs[this.#heap[0]!]!
+  /** The first one, or -1 when none waits. */
+  get first(): number {
+    return this.#count === 0 ? -1 : this.#heap[0]!
   }
 
-  push(tag: number, dueMs: number): void {
+  push(tag: number): void {
     const heap = this.#heap
-    this.#dueMs[tag] = dueMs
-    this.#order[tag] = this.#came++
+    this.#order[tag] = this.#came[0]!
+    this.#came[0]! += 1
     let i = this.#count++
     while (i > 0) {
       const parent = (i - 1) >> 1
@@ -40,9 +41,9 @@ export class HeldTags {
     heap[i] = tag
   }
 
-  /** Take out the first one that is due, or -1. */
-  pop(nowMs: number): number {
-    if (this.firstDueMs > nowMs) return -1
+  /** Take out the first one if it is due at nowMs[0], else -1. */
+  pop(nowMs: Float64Array): number {
+    if (this.#count === 0 || this.dueMs[this.#heap[0]!]! > nowMs[0]!) return -1
     const heap = this.#heap
     const first = heap[0]!
     const last = heap[--this.#count]!
@@ -60,7 +61,7 @@ export class HeldTags {
   }
 
   #isBefore(a: number, b: number): boolean {
-    const difference = this.#dueMs[a]! - this.#dueMs[b]!
+    const difference = this.dueMs[a]! - this.dueMs[b]!
     return difference < 0 || (difference === 0 && this.#order[a]! < this.#order[b]!)
   }
 }

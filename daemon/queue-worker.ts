@@ -55,7 +55,10 @@ function openGate(
   const faults = new FaultRules(words, requests, geometry.blockSizeBytes / 512)
   const profile = LATENCY_PROFILES[task.latency]
   const drive = profile === undefined ? null : new ModelledDrive(profile, geometry, requests)
-  return new RequestGate(faults, drive, queue, task.depth, () => performance.now())
+  const readClock = (nowMs: Float64Array): void => {
+    nowMs[0] = performance.now()
+  }
+  return new RequestGate(faults, drive, queue, task.depth, readClock)
 }
 
 /** The ring of this queue in the recording that goes on. */

@@ -7,19 +7,19 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addonPath } from '../../ublk-native/index.js'
-import { type CompiledNative, compileNative } from './compiled.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 
 const CHILD = fileURLToPath(new URL('./lifecycle-child.mjs', import.meta.url))
 const PATIENCE_MS = 20_000
 
-let native: CompiledNative
+let native: Compiled
 beforeAll(() => {
-  native = compileNative()
+  native = compile(['ublk-native'])
 })
 afterAll(() => native.remove())
 
 function run(scenario: string, timeout = PATIENCE_MS) {
-  return spawnSync(process.execPath, [CHILD, native.url, scenario], {
+  return spawnSync(process.execPath, [CHILD, native.url('ublk-native/index.js'), scenario], {
     encoding: 'utf8',
     timeout,
     killSignal: 'SIGKILL',

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { addonPath, openMedia, PAGE_BYTES } from '../../ublk-native/index.js'
-import { compileNative } from './compiled.js'
+import { compile } from '../fakes/compiled.js'
 import { random } from './random.js'
 
 const WORKERS = 2
@@ -16,14 +16,22 @@ const ROUNDS = 30_000
 const BLOCK = 512
 
 test('two workers, blocks of 512 bytes in turn, at the same page at the same time', async () => {
-  const native = compileNative()
+  const native = compile(['ublk-native'])
   const directory = mkdtempSync(join(tmpdir(), 'zslab-race-'))
   const { seed } = random('media race')
   const options = { directory, bytes: BYTES, sameFill: true }
   openMedia({ ...options, create: true }).close()
   const gate = new Int32Array(new SharedArrayBuffer(4 * PAGES))
   const workers = Array.from({ length: WORKERS }, (_, index) => {
-    const task = { url: native.url, directory, bytes: BYTES, index, count: WORKERS, seed, gate }
+    const task = {
+      url: native.url('ublk-native/index.js'),
+      directory,
+      bytes: BYTES,
+      index,
+      count: WORKERS,
+      seed,
+      gate,
+    }
     return new Worker(new URL('./race-worker.mjs', import.meta.url), {
       workerData: { ...task, rounds: ROUNDS },
       env: { ...process.env, ZSLAB_ADDON: addonPath() },

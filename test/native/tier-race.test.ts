@@ -10,17 +10,17 @@ import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { addonPath, mapShared, type NativeMedia, openMedia } from '../../ublk-native/index.js'
-import { type CompiledNative, compileNative } from './compiled.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 import { random } from './random.js'
 import * as race from './tier-race.mjs'
 
 const STEPS = 40_000
 const KILLS = 12
 
-let native: CompiledNative
+let native: Compiled
 let directory: string
 beforeAll(() => {
-  native = compileNative()
+  native = compile(['ublk-native'])
 })
 afterAll(() => native.remove())
 beforeEach(() => {
@@ -70,7 +70,13 @@ function verify(media: NativeMedia, what: string): void {
 test('two writers and a tierer', async () => {
   const { seed } = random('tier race')
   const env = { ...process.env, ZSLAB_ADDON: addonPath() }
-  const task = { url: native.url, directory, seed, steps: STEPS, waits: true }
+  const task = {
+    url: native.url('ublk-native/index.js'),
+    directory,
+    seed,
+    steps: STEPS,
+    waits: true,
+  }
   const workers = race.startThreads(task, env)
   const answers = await Promise.all(workers.map(worker => once(worker, 'message')))
   const [tally] = answers[race.WRITERS] as [{ moved: number; changed: number; dropped: number }]
@@ -101,7 +107,7 @@ test('killed at any moment, and again', async () => {
     const seed = rng.seed + kill
     const child = spawn(
       process.execPath,
-      [script, 'until-killed', native.url, directory, `${seed}`],
+      [script, 'until-killed', native.url('ublk-native/index.js'), directory, `${seed}`],
       {
         env: { ...process.env, ZSLAB_ADDON: addonPath() },
         stdio: ['ignore', 'ignore', 'inherit'],

@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type * as Model from '../../zone-model/index.js'
-import { type CompiledModel, compileModel } from './compiled.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 import { CrashKernel, DEPTH, Fate, Killed } from './crash-kernel.js'
 import { randomFrom, seedFromEnvironment } from './tables.js'
 
@@ -15,14 +15,14 @@ declare global {
   var beforeStore: () => void
 }
 
-let compiled: CompiledModel
+let compiled: Compiled
 let model: typeof Model
 let plainStores = 0
 let atomicStores = 0
 
 /** Puts a call before every store into the table. The shape of a store is one line; biome keeps it so. */
 function instrument(file: string, source: string): string {
-  if (file !== 'zone-table.js' && file !== 'in-flight-log.js') return source
+  if (!/^zone-model\/(zone-table|in-flight-log)\.js$/.test(file)) return source
   const plain = /^(\s*)((?:this\.)?words\[.*?\] = .*;)$/gm
   const inBranch = /^(\s*(?:else )?if \(.*\))$\n(\s*)((?:this\.)?words\[.*?\] = .*;)$/gm
   const atomic = /Atomics\.(store|compareExchange|sub|add)\(/g
@@ -40,8 +40,8 @@ function instrument(file: string, source: string): string {
 
 beforeAll(async () => {
   globalThis.beforeStore = () => {}
-  compiled = compileModel(instrument)
-  model = (await import(compiled.url)) as typeof Model
+  compiled = compile(['zone-model'], { transform: instrument })
+  model = (await import(compiled.url('zone-model/index.js'))) as typeof Model
 })
 afterAll(() => compiled.remove())
 

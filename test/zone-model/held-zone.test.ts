@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as model from '../../zone-model/index.js'
-import { type CompiledModel, compileModel } from './compiled.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 import { BLOCK, SMALL, zoneText } from './tables.js'
 
 const { UBLK_IO_OP_WRITE: WRITE } = model
@@ -156,9 +156,9 @@ test('reset all leaves out a zone that breaks meanwhile, and goes on', () => {
 })
 
 describe('another thread', () => {
-  let compiled: CompiledModel
+  let compiled: Compiled
   beforeAll(() => {
-    compiled = compileModel()
+    compiled = compile(['zone-model'])
   })
   afterAll(() => compiled.remove())
 
@@ -189,7 +189,7 @@ describe('another thread', () => {
       Atomics.notify(step, 0)
     })
     model.admitWrite(table, 0, WRITE, 1, 0, BLOCK)
-    const workerData = { url: compiled.url, words, options: SMALL, step }
+    const workerData = { url: compiled.url('zone-model/index.js'), words, options: SMALL, step }
     const worker = new Worker(WORKER, { eval: true, workerData })
     expect(await once(worker, 'message')).toEqual(['discarding'])
     const ended = once(worker, 'message')

@@ -2,43 +2,32 @@
  * The data path makes no garbage: ten million decisions in a child process that prints every collection, and no line
  * between the marks. A second child that allocates on purpose proves that the test would see one.
  */
-import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type CompiledModel, compileModel } from './compiled.js'
+import { collectionsBetweenMarks } from '../fakes/collections.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 
 const CHILD = fileURLToPath(new URL('hot-path-gc-child.mjs', import.meta.url))
-let plain: CompiledModel
-let wasteful: CompiledModel
+const HEAD = 'export function admitRead(table, zone, offsetSectors, countSectors) {'
+let plain: Compiled
+let wasteful: Compiled
+
+function waste(path: string, source: string): string {
+  if (path !== 'zone-model/data-path.js') return source
+  return source.replace(HEAD, `${HEAD} globalThis.garbage = [zone, offsetSectors, {}];`)
+}
 
 beforeAll(() => {
-  plain = compileModel()
-  wasteful = compileModel((file, source) =>
-    file === 'data-path.js'
-      ? source.replace(
-          'export function admitRead(table, zone, offsetSectors, countSectors) {',
-          match => `${match} globalThis.garbage = [zone, offsetSectors, {}];`,
-        )
-      : source,
-  )
+  plain = compile(['zone-model'])
+  wasteful = compile(['zone-model'], { transform: waste })
 })
 afterAll(() => {
   plain.remove()
   wasteful.remove()
 })
 
-function collectionsIn(compiled: CompiledModel): { marks: string[]; collections: string[] } {
-  const output = execFileSync(process.execPath, ['--trace-gc', CHILD, compiled.url], {
-    encoding: 'utf8',
-  })
-  const lines = output.split('\n')
-  const begin = lines.findIndex(line => line.startsWith('BEGIN'))
-  const end = lines.findIndex(line => line.startsWith('END'))
-  expect(begin).toBeGreaterThanOrEqual(0)
-  expect(end).toBeGreaterThan(begin)
-  const collections = lines.slice(begin + 1, end).filter(line => /Scavenge|Mark-Compact/.test(line))
-  return { marks: [lines[begin]!, lines[end]!], collections }
-}
+const collectionsIn = (compiled: Compiled) =>
+  collectionsBetweenMarks([CHILD, compiled.url('zone-model/index.js')])
 
 test('ten million decisions without a garbage collection', () => {
   const { marks, collections } = collectionsIn(plain)

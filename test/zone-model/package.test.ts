@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type * as Model from '../../zone-model/index.js'
-import { compileModel } from './compiled.js'
+import { compile } from '../fakes/compiled.js'
 
 test('the package exports an emulated drive that needs nothing but JavaScript', async () => {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
@@ -15,15 +15,18 @@ test('the package exports an emulated drive that needs nothing but JavaScript', 
   })
   const imported = new Set<string>()
   // Compiled without the types of Node: a global of Node's would not compile.
-  const compiled = compileModel((_, source) => {
+  const transform = (_: string, source: string) => {
     for (const [, from] of source.matchAll(/(?:from|import)\s*\(?['"]([^'"]+)['"]/g))
       imported.add(from!)
     return source
-  })
+  }
+  const compiled = compile(['zone-model'], { transform, types: [] })
   try {
     expect([...imported].filter(from => !/^\.\/[a-z-]+\.js$/.test(from))).toEqual([])
     expect(imported).toContain('./zone-table.js')
-    const { createEmulatedDrive } = (await import(compiled.url)) as typeof Model
+    const { createEmulatedDrive } = (await import(
+      compiled.url('zone-model/index.js')
+    )) as typeof Model
     const drive = createEmulatedDrive({ zoneCount: 4, zoneSizeBytes: 1024 * 1024 })
     expect(await drive.append(2, new Uint8Array(4096).fill(7))).toBe(2 * 2048)
     const back = new Uint8Array(4096)

@@ -15,15 +15,15 @@ import {
   wpOf,
   ZoneTable,
 } from '../../zone-model/index.js'
-import { type CompiledModel, compileModel } from './compiled.js'
+import { type Compiled, compile } from '../fakes/compiled.js'
 import { seedFromEnvironment } from './tables.js'
 
 const QUEUES = 2
 const DEPTH = 32
 
-let compiled: CompiledModel
+let compiled: Compiled
 beforeAll(() => {
-  compiled = compileModel()
+  compiled = compile(['zone-model'])
 })
 afterAll(() => compiled.remove())
 
@@ -69,7 +69,7 @@ async function race(
   const barrier = new Int32Array(new SharedArrayBuffer(12))
   const reports = Array.from({ length: QUEUES }, (_, worker) => {
     const workerData = {
-      url: compiled.url,
+      url: compiled.url('zone-model/index.js'),
       words,
       options,
       queues: QUEUES,
