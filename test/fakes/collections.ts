@@ -4,8 +4,11 @@
  */
 import { execFileSync } from 'node:child_process'
 
-/** Code is optimized where it is found to be hot, not when another thread comes to it: else a busy machine sees slow code allocate. */
-const FLAGS = ['--trace-gc', '--no-concurrent-recompilation']
+/**
+ * Code is optimized where it is found to be hot, not when another thread comes to it: else a busy machine sees slow code allocate.
+ * And the child collects what its start has left before the first mark, so that a few objects there do not fill the cup.
+ */
+const FLAGS = ['--trace-gc', '--expose-gc', '--no-concurrent-recompilation']
 
 export function collectionsBetweenMarks(args: readonly string[]): {
   marks: string[]

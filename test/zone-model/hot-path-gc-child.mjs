@@ -45,6 +45,7 @@ function decide(count) {
 }
 
 const warmUp = decide(2_000_000)
+globalThis.gc()
 process.stdout.write(`BEGIN ${warmUp}\n`)
 const wrong = decide(10_000_000)
 process.stdout.write(`END ${wrong}\n`)

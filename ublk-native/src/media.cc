@@ -143,16 +143,22 @@ int Media::setFill(uint64_t page, const uint8_t* source, Tally& tally) {
   return 0;
 }
 
-// Into an ordered region: `bytes` are a page, or what compression made of it.
+// Into an ordered region: `bytes` are pages, or what compression made of one.
 int Media::place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tally) {
-  if (const int full = prepareWords(page); full != 0) return full;
+  if (length == 0) return 0;
+  const size_t each = std::min<size_t>(length, PAGE_BYTES);
+  const uint64_t end = page + length / each;
+  for (uint64_t next = page; next < end; next++)
+    if (const int full = prepareWords(next); full != 0) return full;
   uint64_t position;
   const uint64_t index = regionOf(page << PAGE_SHIFT);
   if (const int full = reserve(index, length, &position); full != 0) return full;
   if (const int full = put(position, bytes, length); full != 0) return full;
-  vacate(page, tally);
-  setWord(page, position | uint64_t{length} << LENGTH_SHIFT);
-  setKind(page, length == PAGE_BYTES ? PAGE_RAW : PAGE_COMPRESSED, tally);
+  for (; page < end; page++, position += each) {
+    vacate(page, tally);
+    setWord(page, position | uint64_t{each} << LENGTH_SHIFT);
+    setKind(page, each == PAGE_BYTES ? PAGE_RAW : PAGE_COMPRESSED, tally);
+  }
   return 0;
 }
 
@@ -194,63 +200,44 @@ int Media::storePart(uint64_t offset, const uint8_t* source, size_t length, Tall
   return setFill(page, whole, tally);
 }
 
-// A page that has memory keeps it, whatever is written: taking it away would show zeros to who reads it just then.
-int Media::storeInPlace(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
+// Within a region, or in place. Whole pages that are no fill and do not shrink wait for each other: on a disk each store is a
+// system call. A page in place that has memory keeps it, whatever is written: taking it away would show zeros to its readers.
+int Media::storeWithin(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
   Tally tally(*this, offset);
   const ScanVariant& best = bestVariant();
+  const bool inPlace = isInPlace(offset);
+  alignas(64) uint8_t smaller[COMPRESSED_BYTES_MAX];
   size_t rawFrom = 0;  // source[rawFrom..at) are whole pages that wait to be stored raw
-  for (size_t at = 0;; ) {
-    const size_t within = (offset + at) & PAGE_MASK;
-    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
+  for (size_t at = 0;;) {
+    const size_t part = std::min<size_t>(PAGE_BYTES - ((offset + at) & PAGE_MASK), length - at);
     const bool whole = part == PAGE_BYTES;
     const uint64_t page = pageOf(offset + at);
-    *filled = whole && options_.sameFill && kind(page) != PAGE_RAW && best.scan(source + at, part);
-    if (whole && !*filled) {
+    const bool mayFill = whole && options_.sameFill && !(inPlace && kind(page) == PAGE_RAW);
+    *filled = mayFill && best.scan(source + at, part);
+    const bool mayShrink = whole && !*filled && !inPlace;
+    const size_t made = mayShrink ? codec_.compress(source + at, smaller) : 0;
+    if (whole && !*filled && made == 0) {
       at += part;
       if (at < length) continue;
     }
-    int failed = storeRun(offset + rawFrom, source + rawFrom, at - rawFrom, tally);
+    const uint64_t run = offset + rawFrom;
+    int failed = inPlace ? storeRun(run, source + rawFrom, at - rawFrom, tally)
+                         : place(pageOf(run), source + rawFrom, at - rawFrom, tally);
     if (failed != 0 || at == length) return failed;
-    failed = whole ? setFill(page, source + at, tally)
-                   : storePart(offset + at, source + at, part, tally);
+    failed = *filled    ? setFill(page, source + at, tally)
+             : made > 0 ? place(page, smaller, made, tally)
+                        : storePart(offset + at, source + at, part, tally);
     at += part;
     rawFrom = at;
     if (failed != 0 || at == length) return failed;
   }
 }
 
-int Media::storeOrdered(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
-  Tally tally(*this, offset);
-  const ScanVariant& best = bestVariant();
-  alignas(64) uint8_t smaller[COMPRESSED_BYTES_MAX];
-  for (size_t at = 0; at < length;) {
-    const size_t within = (offset + at) & PAGE_MASK;
-    const size_t part = std::min<size_t>(PAGE_BYTES - within, length - at);
-    const uint64_t page = pageOf(offset + at);
-    const uint8_t* bytes = source + at;
-    int failed;
-    *filled = part == PAGE_BYTES && options_.sameFill && best.scan(bytes, PAGE_BYTES);
-    if (part < PAGE_BYTES) {
-      failed = storePart(offset + at, bytes, part, tally);
-    } else if (*filled) {
-      failed = setFill(page, bytes, tally);
-    } else {
-      const size_t made = codec_.compress(bytes, smaller);
-      failed = made > 0 ? place(page, smaller, made, tally) : place(page, bytes, PAGE_BYTES, tally);
-    }
-    if (failed != 0) return failed;
-    at += part;
-  }
-  return 0;
-}
-
 int Media::store(uint64_t offset, const uint8_t* source, size_t length, bool* filled) {
   if (const int full = prepare(offset, length); full != 0) return full;
   while (length > 0) {
     const size_t part = std::min<size_t>(length, regionEnd(offset) - offset);
-    const int failed = isInPlace(offset) ? storeInPlace(offset, source, part, filled)
-                                         : storeOrdered(offset, source, part, filled);
-    if (failed != 0) return failed;
+    if (const int failed = storeWithin(offset, source, part, filled); failed != 0) return failed;
     offset += part;
     source += part;
     length -= part;

@@ -141,8 +141,7 @@ class Media {
   int put(uint64_t position, const uint8_t* bytes, size_t length);
   void setWord(uint64_t page, uint64_t word);
   void mark(const void* at);
-  int storeInPlace(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
-  int storeOrdered(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
+  int storeWithin(uint64_t offset, const uint8_t* source, size_t length, bool* filled);
   int storePart(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
   int storeRun(uint64_t offset, const uint8_t* source, size_t length, Tally& tally);
   int place(uint64_t page, const uint8_t* bytes, size_t length, Tally& tally);
