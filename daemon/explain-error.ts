@@ -20,13 +20,26 @@ function withFlags(message: string): string {
   return message.replace(/\b[a-z]+[A-Z]\w*/g, name => FLAGS[name] ?? name)
 }
 
+const UNITS = ['K', 'M', 'G'] as const
+
+/** 3145728 → 3M: as sizes are typed, where that loses nothing. */
+function sizeText(bytes: number): string {
+  const power = UNITS.findLastIndex((_, i) => bytes % 1024 ** (i + 1) === 0)
+  return power < 0 || bytes === 0 ? `${bytes}` : `${bytes / 1024 ** (power + 1)}${UNITS[power]}`
+}
+
+function withSizes(message: string): string {
+  return message.replace(/\b\d+\b/g, digits => sizeText(Number(digits)))
+}
+
 const RESOURCES = ['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE', 'EAGAIN']
 
 /** What went wrong while a device was made → the error that the user sees. */
 export function explainError(error: unknown, id: number): unknown {
   if (error instanceof DaemonError) return error
   if (error instanceof ZoneModelError) {
-    return new DaemonError('DAEMON_ERR_OPTION', withFlags(error.message), { cause: error })
+    const text = error.option?.endsWith('Bytes') ? withSizes(error.message) : error.message
+    return new DaemonError('DAEMON_ERR_OPTION', withFlags(text), { cause: error })
   }
   const { code, message } = error as { code?: string; message: string }
   const cause = { cause: error }
