@@ -57,7 +57,7 @@ async function until(
 it.each([
   ['none', 1],
   ['lz4', 2],
-])('a file, %s, %i queue(s): what fio wrote moves there and is right, also after kill -9', async (compression, queues) => {
+])('a file, %s, %i queue(s): what fio wrote moves there and is right, also after kill -9 and a power cut', async (compression, queues) => {
   const tier = join(directory, 'made')
   const device = await create({
     zones: 12,
@@ -83,6 +83,10 @@ it.each([
   process.kill(pid, 'SIGKILL')
   await gone(pid)
   await client.ensureDaemon()
+  await fio(device, '--rw=read', '--verify_only')
+  await must('dd', ['if=/dev/null', `of=${device.path}`, 'count=0', 'conv=notrunc,fsync'])
+  await client.request('device.power-cut', { id: device.id })
+  expect(await media(device)).toMatchObject({ bdCount: 8192 })
   await fio(device, '--rw=read', '--verify_only')
   await must('blkzone', ['reset', device.path])
   await until(device, ({ tierSlotsUsed }) => tierSlotsUsed === 0)
