@@ -60,7 +60,7 @@ async function tierThread(task: Task): Promise<void> {
       const pages = REGION_BYTES / 4096
       const changes = Atomics.load(words, CHANGES + region)
       // Full when the writer has gone on to the next.
-      return { isFull: changes % 2 === 0, settledPages: pages, changes }
+      return { isFull: changes % 2 === 0, writtenPages: pages, settledPages: pages, changes }
     },
     slotCount: REGIONS,
     coldMs: 1e9,
@@ -68,6 +68,7 @@ async function tierThread(task: Task): Promise<void> {
     limitBytes: 0,
     nowMs: () => performance.now(),
     // A writer that is paused looks at nothing.
+    untilDurable: null,
     untilTurnsEnd: () => untilTurnsEnd([queue], ms => sleep(ms)),
     onProblem: (action, result) => console.error(`${action}: ${result}`),
   })

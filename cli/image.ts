@@ -48,15 +48,16 @@ function zoneLines(zones: readonly ZoneInspection[]): string[] {
 
 /** What was looked at, for people. */
 export function formatInspection(found: Inspection, isRepaired: boolean): string {
-  const { directory, damage, zones, isWhole, isSnapshot, needsRepair } = found
+  const { directory, damage, zones, isWhole, isSnapshot, needsRepair, tier, isTierLost } = found
   const lines = damage.map(({ file, offset, what }) => `${file}: byte ${offset}: ${what}`)
   lines.push(...zoneLines(zones))
   const name = `${isSnapshot ? 'snapshot' : 'image'} ${directory}`
   const mended =
     'what is LOST above cannot be read until it is written anew; zones lost as a whole are offline'
+  const without = isTierLost ? [`it has no tier any more: ${tier} is not used`] : []
   if (isWhole) lines.push(`${name} is whole`)
   else if (!needsRepair) lines.push(`${name} can be used: ${mended}`)
-  else if (isRepaired) lines.push(`${name} is repaired: ${mended}`)
+  else if (isRepaired) lines.push(`${name} is repaired: ${mended}`, ...without)
   else lines.push(`${name} is damaged`, `  next: zslab image repair ${directory}`)
   return `${lines.join('\n')}\n`
 }

@@ -9,6 +9,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { slotBytesOf } from '../image/index.js'
 import {
   closeFd,
   type NativeMedia,
@@ -137,13 +138,13 @@ export class Device {
     let image = found
     let tier: DeviceTier | null = null
     try {
-      tier = DeviceTier.claim(options)
-      if (options.image !== null) image ??= makeImage(options.image, options, geometry)
+      tier = found === null ? DeviceTier.claim(options) : DeviceTier.ofImage(found, options)
+      if (options.image !== null) image ??= makeImage(options.image, options, geometry, tier)
       return await Device.#add(options, geometry, { image, tier }, host)
     } catch (error) {
       tier?.close()
-      tier?.discard()
       await image?.end(true)
+      if (found === null) tier?.discard()
       if (found === null) image?.forget()
       throw error
     }
@@ -226,7 +227,8 @@ export class Device {
     const image = old.options.image == null ? null : DriveImage.find(old.options.image)
     const device = new Device(record, geometry, image, host)
     try {
-      device.#tier = DeviceTier.reclaim(old)
+      const { options } = old
+      device.#tier = image === null ? DeviceTier.reclaim(old) : DeviceTier.ofImage(image, options)
       device.#map(false)
       device.state.table.recover()
       await device.#startQueues()
@@ -254,7 +256,7 @@ export class Device {
     // What the image did not take is in the state folder only: nobody's now, to be deleted again when the disk is mended.
     if (result < 0) writeRecord({ ...this.record, pid: 0, startTicks: 0 })
     else removeStateDirectory(this.id)
-    tier?.discard()
+    if (this.image === null) tier?.discard()
     return result
   }
 
@@ -281,7 +283,7 @@ export class Device {
 
   /**
    * End the workers and let go of everything; the kernel's device and the state folder stay. Unless `isCut`, what an image does
-   * not have yet is brought there, and a tier is emptied. Gives 0, or the -errno of that.
+   * not have yet is brought there, and the tier of a drive in memory is emptied. Gives 0, or the -errno of that.
    */
   async #abandon(isCut = true): Promise<number> {
     await this.#tier?.stop()
@@ -294,7 +296,7 @@ export class Device {
 
   #map(create: boolean): void {
     this.#memory = new DeviceMemory(this.#shared(), this.geometry, create)
-    this.#tier?.divide(this.media, this.geometry)
+    this.#tier?.divide(this.media.slotBytes, this.geometry)
   }
 
   #unmap(): void {
@@ -333,7 +335,6 @@ export class Device {
     this.#pool = new QueuePool(this.#host.onWorkerDeath, this.#host.spawnQueue)
     await this.#pool.start(tasks)
     const { kickFds } = this.#pool
-    await this.#tier?.start({ ...shared, kickFds }, this.#host)
     await this.image?.startFlusher(
       { ...shared, kickFds },
       {
@@ -341,6 +342,7 @@ export class Device {
         onFailure: result => this.#host.onFlushFailure(id, result),
       },
     )
+    await this.#tier?.start({ ...shared, kickFds, tickets: task.tickets }, this.#host)
   }
 
   async #releaseQueues(isCut: boolean): Promise<number> {
@@ -360,16 +362,23 @@ export class Device {
 }
 
 /** None of the drive's options is left open: what a default is may change. */
-function makeImage(directory: string, options: DeviceOptions, geometry: Geometry): DriveImage {
+function makeImage(
+  directory: string,
+  options: DeviceOptions,
+  geometry: Geometry,
+  tier: DeviceTier | null,
+): DriveImage {
   const { queues: queueCount, depth } = options
   const made = geometryOptions(options)
   const { zoneCapacityBytes: zoneCapacity, maxAppendBytes: maxAppend } = made
-  return DriveImage.make(directory, {
+  tier?.divide(slotBytesOf(made.zoneSizeBytes), geometry)
+  const description = {
     geometry: made,
     queueCount,
     depth,
     tableBytes: SharedState.bytesNeeded(geometry, queueCount, depth),
     compression: compressionOf(options).compression,
     device: { ...options, zoneCapacity, maxAppend },
-  })
+  }
+  return DriveImage.make(directory, description, tier?.forImage() ?? null)
 }

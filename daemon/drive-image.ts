@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { Image, type ImageDescription } from '../image/index.js'
+import { Image, type ImageDescription, type ImageTier, type TierChoice } from '../image/index.js'
 import { openMedia } from '../ublk-native/index.js'
 import { EIO } from '../zone-model/index.js'
 import { FLUSH_TICKETS_BYTES, FlushTickets } from './flush-tickets.js'
@@ -48,13 +48,21 @@ export class DriveImage {
   }
 
   /** Makes an image and takes its lock. Throws ImageError. */
-  static make(directory: string, description: ImageDescription): DriveImage {
-    Image.create(directory, description)
+  static make(
+    directory: string,
+    description: ImageDescription,
+    tier: TierChoice | null,
+  ): DriveImage {
+    Image.create(directory, description, undefined, tier)
     return new DriveImage(directory, Image.open(directory))
   }
 
   get description(): ImageDescription {
     return this.image.description
+  }
+
+  get tier(): ImageTier | null {
+    return this.image.tier
   }
 
   /** The device's working state as it is after power came back. Throws ImageError. */

@@ -18,9 +18,11 @@ export function findImage(given: Readonly<Record<string, unknown>>): DriveImage 
   return typeof image === 'string' && image.startsWith('/') ? DriveImage.find(image) : null
 }
 
-export function describeDrive({ description }: DriveImage): DriveDescription {
+export function describeDrive({ description, tier }: DriveImage): DriveDescription {
   const { queueCount, depth, device } = description
-  return { options: device as DeviceOptions, queueCount, depth }
+  // Where its tier is the image knows: a copy of it has another one, and a repaired one may have none.
+  const options = { ...(device as DeviceOptions), tier: tier?.path ?? null }
+  return { options, queueCount, depth }
 }
 
 export function checkSaved({ id, options }: DeviceRecord, result: number): void {

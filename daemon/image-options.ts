@@ -24,6 +24,7 @@ const OF_THE_DRIVE: readonly (keyof DeviceOptions)[] = [
   'profile',
   'sameFill',
   'compression',
+  'tier',
 ]
 
 /** What an image says of the drive in it: the options that made it, none of them left open, and how many queues and tags its zone table has room for. */
@@ -34,6 +35,7 @@ export interface DriveDescription {
 }
 
 function show(spec: OptionSpec, value: unknown): string {
+  if (value === null) return `no ${spec.flag}`
   return spec.type === 'bytes' ? formatBytes(Number(value)) : String(value)
 }
 

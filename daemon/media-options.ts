@@ -1,6 +1,7 @@
 /**
  * From a device's options to its media: the one place that says how the two fit together.
  */
+import { TIER_HEAD_BYTES } from '../image/index.js'
 import type { Compression, MediaOptions } from '../ublk-native/index.js'
 import type { Geometry } from '../zone-model/index.js'
 import type { DeviceOptions } from './options.js'
@@ -40,5 +41,7 @@ export function mediaOptions(
     spareBytes: SPARE_BYTES,
     limitBytes: options.memoryLimit ?? 0,
     tier: options.tier ?? null,
+    // That of an image has a head.
+    tierOffsetBytes: options.image == null ? 0 : TIER_HEAD_BYTES,
   }
 }

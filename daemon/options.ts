@@ -240,7 +240,7 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     flag: 'tier',
     type: 'path',
     default: null,
-    doc: 'file (made if there is none) or block device that takes raw and cold pages of sequential zones',
+    doc: 'file (made if there is none) or block device that takes raw and cold pages of sequential zones; an image knows its own',
   },
   {
     key: 'tierAfter',

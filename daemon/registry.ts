@@ -181,9 +181,9 @@ export class Registry {
     if (saveImage(record))
       this.#log.info({ device: id, image: record.options.image }, 'orphan saved')
     removeStateDirectory(id)
-    // A record that makes no sense may have no options.
-    const path: unknown = (record.options as Partial<DeviceOptions> | undefined)?.tier
-    if (typeof path === 'string') discardTier(path, record.tierIsMade === true)
+    // A record that makes no sense may have no options. That of an image is a part of it.
+    const { tier: path, image }: Partial<DeviceOptions> = record.options ?? {}
+    if (typeof path === 'string' && image == null) discardTier(path, record.tierIsMade === true)
   }
 
   /**

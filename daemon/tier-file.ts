@@ -19,6 +19,7 @@ import {
   truncateSync,
 } from 'node:fs'
 import { basename } from 'node:path'
+import { eraseTierHead, imageOfTier } from '../image/index.js'
 import { DaemonError } from './errors.js'
 import { formatBytes } from './options.js'
 import { listStateDirectories, readRecord } from './state-directory.js'
@@ -127,12 +128,13 @@ export class TierFile {
     const fd = open(path, found.isBlockDevice() ? constants.O_EXCL : 0)
     if (!force && (found.isFile() ? found.size > 0 : !isBlank(fd))) {
       closeSync(fd)
-      refuse(
-        path,
-        'there is something on it: empty it, choose another, or overwrite it with --force-tier',
-      )
+      const image = imageOfTier(path)
+      const what = image === null ? 'there is something on it' : `it is the tier of image ${image}`
+      refuse(path, `${what}: empty it, choose another, or overwrite it with --force-tier`)
     }
     if (found.isFile()) ftruncateSync(fd, 0)
+    // An image that it was the tier of must not find it again.
+    else if (force) eraseTierHead(path)
     return new TierFile(path, false, fd)
   }
 
@@ -143,16 +145,24 @@ export class TierFile {
     return new TierFile(path, isMade, open(path, found.isBlockDevice() ? constants.O_EXCL : 0))
   }
 
+  /** Hold that of an image, which has found it and knows how it is divided. Throws as `claim` when somebody else has it. */
+  static hold(path: string, slotCount: number): TierFile {
+    const file = TierFile.reclaim(path, false)
+    file.#slotCount = slotCount
+    return file
+  }
+
   /**
-   * Divide it into slots, at most `slotsMax`: a file is made as long (it is sparse), a block device is as long as it is.
-   * Throws DaemonError when there is not room for one.
+   * Divide what is behind a head into slots, at most `slotsMax`: a file is made as long (it is sparse), a block device is as long
+   * as it is. Throws DaemonError when there is not room for one.
    */
-  divide(slotBytes: number, slotsMax: number): void {
-    if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd, slotBytes * slotsMax)
+  divide(slotBytes: number, slotsMax: number, headBytes = 0): void {
+    if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd, headBytes + slotBytes * slotsMax)
     const size = sizeOf(this.#fd)
-    this.#slotCount = Math.min(slotsMax, Math.floor(size / slotBytes))
+    this.#slotCount = Math.min(slotsMax, Math.floor((size - headBytes) / slotBytes))
     if (this.#slotCount > 0) return
-    refuse(this.path, `it has ${formatBytes(size)}, and a zone needs ${formatBytes(slotBytes)}`)
+    const needed = formatBytes(headBytes + slotBytes)
+    refuse(this.path, `it has ${formatBytes(size)}, and for one zone it needs ${needed}`)
   }
 
   get slotCount(): number {

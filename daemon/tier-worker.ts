@@ -7,31 +7,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hardenThread, kick } from '../ublk-native/index.js'
-import { BLK_ZONE_COND_FULL, conditionOf, wpOf } from '../zone-model/index.js'
+import { FlushTickets } from './flush-tickets.js'
 import { untilTurnsEnd } from './grace.js'
 import { openShared, type SharedTask } from './open-shared.js'
-import type { SharedState } from './shared-state.js'
-import { Tierer, type ZoneState } from './tierer.js'
+import { Tierer } from './tierer.js'
+import { zoneStates } from './zone-states.js'
 
-const PAGE_SECTORS_SHIFT = 3
+/** Between two looks at whether a flush is done. */
+const LOOK_MS = 1
 
 /** What main gives the thread. */
 export interface TierTask extends SharedTask {
   kickFds: readonly number[]
+  /** Of an image: how it asks for a commit. */
+  tickets: SharedArrayBuffer | null
   slotCount: number
   coldMs: number
   budgetBytesPerSecond: number
 }
 
-function zoneStates(state: SharedState): (region: number) => ZoneState {
-  const { table } = state
-  return zone => {
-    const { writes, resets } = table.statistics(zone)
-    const word = table.load(zone)
-    const isFull = conditionOf(word) === BLK_ZONE_COND_FULL
-    const sectors = isFull ? table.capacitySectors : wpOf(word)
-    return { isFull, settledPages: sectors >> PAGE_SECTORS_SHIFT, changes: writes + resets }
-  }
+/** The next flush that succeeds. False when it does not, or the thread is to end. */
+async function nextFlush(tickets: FlushTickets, signal: AbortSignal): Promise<boolean> {
+  for (const ticket = tickets.take(); !tickets.isDone(ticket); await sleep(LOOK_MS))
+    if (signal.aborted) return false
+  return tickets.result === 0
 }
 
 async function run(task: TierTask): Promise<void> {
@@ -44,18 +43,20 @@ async function run(task: TierTask): Promise<void> {
     turn: () => state.table.batchOf(queue),
     kick: () => kick(fd),
   }))
+  const tickets = task.tickets === null ? null : new FlushTickets(task.tickets)
   let lastProblem = ''
   const tierer = new Tierer({
     media,
     firstRegion: geometry.conventionalCount,
     endRegion: geometry.zoneCount,
-    zone: zoneStates(state),
+    zone: zoneStates(state.table, geometry),
     slotCount: task.slotCount,
     coldMs: task.coldMs,
     budgetBytesPerSecond: task.budgetBytesPerSecond,
     limitBytes: task.media.limitBytes ?? 0,
     nowMs: () => performance.now(),
     untilTurnsEnd: () => untilTurnsEnd(queues, milliseconds => sleep(milliseconds)),
+    untilDurable: tickets === null ? null : () => nextFlush(tickets, signal),
     onProblem: (action, result) => {
       const problem = `${action} ${result}`
       if (problem !== lastProblem) parentPort!.postMessage({ problem: { action, result } })

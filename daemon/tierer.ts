@@ -2,9 +2,11 @@
  * Moves pages of one device to its tier, in steps. tier-policy.ts says which; C++ moves them and is sure that what was changed
  * meanwhile stays (docs/BOUNDARY.md). Nothing here is waited for by a request.
  *
- * A step: see what has changed, take slots back from zones that were reset, demote within the budget, wait until every queue
- * has ended the turn that it was in (a read hands memory to the kernel within its turn), give the memory back. The clock and
- * that wait are given, so that every decision can be replayed. One thread runs all steps of a device, one after the other.
+ * A step: see what has changed, demote within the budget, wait until every queue has ended the turn that it was in (a read hands
+ * memory to the kernel within its turn), give the memory back, and take slots from zones that were reset. Of an image there is
+ * more to wait for: a commit that knows where these pages are, and that these zones have none there; the one before it still
+ * points to the memory, and into the slots. The clock and both waits are given, so that every decision can be replayed. One thread
+ * runs all steps of a device, one after the other.
  */
 import {
   type NativeMedia,
@@ -35,7 +37,9 @@ export type TierMedia = Pick<NativeMedia, 'stats' | 'demote' | 'release' | 'drop
 /** A sequential zone as its table has it now. */
 export interface ZoneState {
   readonly isFull: boolean
-  /** Pages below the write pointer that no write will touch any more. */
+  /** Whole pages below the write pointer. */
+  readonly writtenPages: number
+  /** Of these, the first ones that no write is touching. */
   readonly settledPages: number
   /** Grows with every write and reset. */
   readonly changes: number
@@ -55,6 +59,11 @@ export interface TiererOptions {
   readonly nowMs: () => number
   /** Resolves when every queue has ended the turn it was in. */
   readonly untilTurnsEnd: () => Promise<void>
+  /**
+   * Of an image: resolves when a commit is durable that began after the call, to whether there is one. null: power cuts are
+   * not survived, and nothing waits for commits.
+   */
+  readonly untilDurable: (() => Promise<boolean>) | null
   /** Something failed that somebody should know of. */
   readonly onProblem: (action: string, result: number) => void
 }
@@ -72,6 +81,8 @@ interface Memory {
 interface Job extends Choice {
   next: number
   readonly end: number
+  /** Whether a write is touching pages behind `end`. */
+  readonly isPart: boolean
   readonly changes: number
 }
 
@@ -80,10 +91,14 @@ export class Tierer {
   readonly #budget: Budget
   readonly #memory: Memory[] = []
   readonly #freeSlots = new Set<number>()
-  /** Slots that a read may still be looking at. */
-  readonly #coolingSlots = new Set<number>()
+  /** Regions with pages in the tier that may have memory. */
+  readonly #unreleased = new Set<number>()
   #job: Job | null = null
+  /** A write was in the way: it is over with the turn that it is of. */
+  #isCutShort = false
   #refusedUntilMs = Number.NEGATIVE_INFINITY
+  /** A commit has failed: do not ask for one all the time. */
+  #unsafeUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: TiererOptions) {
     this.#options = options
@@ -92,7 +107,10 @@ export class Tierer {
     for (let slot = 1; slot <= options.slotCount; slot++) this.#freeSlots.add(slot)
     const { regions } = options.media.stats()
     for (let region = options.firstRegion; region < options.endRegion; region++) {
-      this.#freeSlots.delete(regions[region]!.slot)
+      const { slot, tier } = regions[region]!
+      this.#freeSlots.delete(slot)
+      // A process that was killed has not released them, or not all: what the last commit says nobody here knows.
+      if (options.untilDurable !== null && tier.pages > 0) this.#unreleased.add(region)
       const { changes } = options.zone(region)
       this.#memory[region] = {
         changes,
@@ -105,12 +123,11 @@ export class Tierer {
 
   /** One step. Resolves to how many milliseconds the next should wait. */
   async step(): Promise<number> {
-    const { media, nowMs, untilTurnsEnd } = this.#options
+    const { media, nowMs } = this.#options
     const { regions, memoryBytes, spareBytes } = media.stats()
-    this.#takeSlotsBack(regions)
-    const zones = this.#look(regions)
+    const emptied = this.#findEmptied(regions)
+    const zones = this.#look(regions).filter(({ region }) => !emptied.includes(region))
     const pressed = isPressed(memoryBytes - spareBytes, this.#options.limitBytes)
-    const touched = new Set<number>()
     let moved = 0
     let isDry = false
     let jobs = 0
@@ -120,26 +137,43 @@ export class Tierer {
       if (this.#job === null) jobs++
       this.#job ??= this.#nextJob(zones, pressed)
       if (this.#job === null) break
-      touched.add(this.#job.region)
-      moved += this.#demote(regions, zones)
+      const { region } = this.#job
+      const bytes = this.#demote(regions, zones)
+      if (bytes > 0) this.#unreleased.add(region)
+      moved += bytes
     }
-    if (moved > 0 || this.#coolingSlots.size > 0) await untilTurnsEnd()
-    for (const slot of this.#coolingSlots) this.#freeSlots.add(slot)
-    this.#coolingSlots.clear()
-    if (moved > 0) for (const region of touched) this.#check('release', media.release(region))
+    if (this.#unreleased.size + emptied.length > 0 && nowMs() >= this.#unsafeUntilMs)
+      await this.#settle(regions, emptied)
+    else if (this.#isCutShort) await this.#options.untilTurnsEnd()
+    this.#isCutShort = false
     if (moved >= BATCH_BYTES || jobs === JOBS_MAX) return 0
     return isDry ? DRY_MS : IDLE_MS
   }
 
-  /** A zone that has nothing in the tier any more (it was reset) needs no slot. A read may have begun before that. */
-  #takeSlotsBack(regions: readonly RegionStats[]): void {
-    const { media, firstRegion, endRegion } = this.#options
+  /** Zones that have nothing in the tier any more (they were reset) need no slot. Nothing goes there before it is taken. */
+  #findEmptied(regions: readonly RegionStats[]): number[] {
+    const { firstRegion, endRegion } = this.#options
+    const emptied: number[] = []
     for (let region = firstRegion; region < endRegion; region++) {
       const { slot, tier } = regions[region]!
-      if (slot === 0 || tier.pages > 0 || this.#job?.region === region) continue
+      if (slot !== 0 && tier.pages === 0 && this.#job?.region !== region) emptied.push(region)
+    }
+    return emptied
+  }
+
+  /** When no read and no commit looks there any more: the memory of what has moved, and slots of emptied regions. */
+  async #settle(regions: readonly RegionStats[], emptied: readonly number[]): Promise<void> {
+    const { media, nowMs, untilTurnsEnd, untilDurable } = this.#options
+    const [isDurable] = await Promise.all([untilDurable?.() ?? true, untilTurnsEnd()])
+    if (!isDurable) {
+      this.#unsafeUntilMs = nowMs() + REFUSED_MS
+      return
+    }
+    for (const region of this.#unreleased) this.#check('release', media.release(region))
+    this.#unreleased.clear()
+    for (const region of emptied) {
       this.#check('discard', media.dropSlot(region))
-      regions[region]!.slot = 0
-      this.#coolingSlots.add(slot)
+      this.#freeSlots.add(regions[region]!.slot)
     }
   }
 
@@ -178,8 +212,9 @@ export class Tierer {
       hasFreeSlot: this.#freeSlots.size > 0,
     })
     if (choice === null) return null
-    const { settledPages, changes } = this.#options.zone(choice.region)
-    return { ...choice, next: 0, end: settledPages, changes }
+    const { settledPages, writtenPages, changes } = this.#options.zone(choice.region)
+    const isPart = settledPages < writtenPages
+    return { ...choice, next: 0, end: settledPages, isPart, changes }
   }
 
   /** Pages that a scan has left behind (the one that is being written) are not looked for again before the zone changes. */
@@ -202,8 +237,7 @@ export class Tierer {
     const memory = this.#memory[job.region]!
     if (result === 0) {
       job.next = next
-      if (next >= job.end) this.#job = null
-      if (next >= job.end) memory.doneAt.set(job.kinds, job.changes)
+      if (next >= job.end) this.#endJob(job)
     } else {
       this.#job = null
       memory.notBeforeMs = nowMs() + CHANGED_MS
@@ -218,6 +252,14 @@ export class Tierer {
     }
     this.#budget.take(bytes)
     return result === 0 ? bytes : 0
+  }
+
+  #endJob({ region, kinds, changes, isPart }: Job): void {
+    const memory = this.#memory[region]!
+    this.#job = null
+    if (!isPart) memory.doneAt.set(kinds, changes)
+    else memory.notBeforeMs = this.#options.nowMs() + CHANGED_MS
+    this.#isCutShort ||= isPart
   }
 
   #check(action: string, result: number): void {

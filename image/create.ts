@@ -3,6 +3,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { CODECS, PAGES_MAGIC, PAGES_VERSION } from '../ublk-native/index.js'
 import { ZoneTable } from '../zone-model/index.js'
 import type { ImageDescription } from './description.js'
@@ -13,6 +14,7 @@ import { BLOCK_BYTES, StateLayout } from './layout.js'
 import { CheckpointMap } from './map.js'
 import { ioError, writeSuperblock } from './store.js'
 import { writeAside } from './superblock.js'
+import { newTierEntry, type TierChoice, writeTierHead } from './tier.js'
 
 /** The state of a new device: the blocks that are not zeros. */
 export function freshState(layout: StateLayout): Map<number, Uint8Array> {
@@ -50,10 +52,12 @@ export function createImage(
   directory: string,
   description: ImageDescription,
   files: ImageFiles,
+  tier: TierChoice | null,
 ): void {
   const layout = new StateLayout(description)
   const id = randomBytes(16).toString('hex')
-  const superblock = { id, isSnapshot: false, description }
+  const entry = tier === null ? null : newTierEntry(tier)
+  const superblock = { id, isSnapshot: false, description, tier: entry }
   try {
     makeDirectory(directory)
     const data = files.open(`${directory}/data`, true)
@@ -66,6 +70,10 @@ export function createImage(
     map.update(freshState(layout), 0)
     map.close()
     writeAside(files, directory, 'journal', Journal.newHead(id, 1)).close()
+    if (entry !== null) {
+      const isNew = !isAbsolute(entry.path)
+      writeTierHead(files, directory, superblock, layout, isNew)
+    }
     files.syncDirectory(directory)
     writeSuperblock(files, directory, superblock)
   } catch (error) {

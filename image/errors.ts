@@ -16,6 +16,8 @@ export const IMAGE_ERRORS = {
   IMAGE_ERR_IN_USE:
     'another process uses the image; the message names it. Delete that device, or copy the image first',
   IMAGE_ERR_READ_ONLY: 'the image is a snapshot; make a copy of it with `zslab image clone`',
+  IMAGE_ERR_TIER:
+    'the tier of the image is missing, cut, or not its own any more; the message names it. Bring it back, or `zslab image repair DIR` gives up what was there',
   IMAGE_ERR_OPTION: 'the image was made for another device; the message names what differs',
   IMAGE_ERR_IO: 'reading or writing the image failed; the message names the file and the errno',
 } as const

@@ -1,6 +1,6 @@
 /**
  * Whether a compressed page can be read: with the media's own code, over a page map of one page at a time in a folder that goes
- * with this object. `data` is only read: it is opened as that of a device in memory, which touches nothing that is not asked for.
+ * with this object. `data` and the tier are only read: they are opened as those of a device in memory, which touches nothing that is not asked for.
  */
 import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,20 +11,26 @@ import {
   openMedia,
   PAGE_BYTES,
   PAGES_HEADER_BYTES,
+  REGION_BYTES,
+  REGION_SLOT,
   unmapShared,
 } from '../ublk-native/index.js'
 import { freshState } from './create.js'
+import type { StateLayout } from './layout.js'
 import type { Salvage } from './salvage.js'
+import { TIER_HEAD_BYTES } from './tier.js'
 
 export class PageExpander {
   readonly #directory: string
+  readonly #layout: StateLayout
   readonly #pages: ArrayBuffer
   readonly #media: NativeMedia
   readonly #kinds: Uint8Array
   readonly #words: Uint32Array
   readonly #target = new Uint8Array(PAGE_BYTES)
 
-  constructor({ layout, directory }: Salvage) {
+  constructor({ layout, directory, tier }: Salvage) {
+    this.#layout = layout
     const { geometry, description } = layout
     this.#directory = mkdtempSync(join(tmpdir(), 'zslab-check-'))
     symlinkSync(resolve(directory, 'data'), join(this.#directory, 'data'))
@@ -41,11 +47,22 @@ export class PageExpander {
       inPlaceBytes: geometry.conventionalCount * geometry.zoneSizeBytes,
       sameFill: true,
       compression: description.compression,
+      tier: tier?.file == null ? null : tier.path,
+      tierOffsetBytes: TIER_HEAD_BYTES,
       create: false,
     })
   }
 
-  canRead(page: number, kind: number, { low, high }: { low: number; high: number }): boolean {
+  /** `slot`: of its zone in the tier, if it is there. */
+  canRead(
+    page: number,
+    kind: number,
+    { low, high }: { low: number; high: number },
+    slot: number,
+  ): boolean {
+    const zone = Math.floor(page / this.#layout.pagesAZone)
+    const region = new DataView(this.#pages, PAGES_HEADER_BYTES + zone * REGION_BYTES, REGION_BYTES)
+    region.setBigUint64(REGION_SLOT, BigInt(slot), true)
     this.#kinds[page] = kind
     this.#words[page * 2] = low
     this.#words[page * 2 + 1] = high

@@ -26,6 +26,7 @@ import { dropLock, takeLock } from './lock.js'
 import { durableTable, restoreState, tableIn } from './restore.js'
 import { ImageStore, ioError, openImageFile, readSuperblock } from './store.js'
 import { damaged } from './superblock.js'
+import { type ImageTier, openTier, type TierChoice, tierPath } from './tier.js'
 import { WorkingState } from './working-state.js'
 
 export interface OpenOptions {
@@ -48,11 +49,12 @@ export class Image {
   readonly description: ImageDescription
   readonly #store: ImageStore
   readonly #data: ImageFile
+  readonly #tier: ImageFile | null
   readonly #files: ImageFiles
   readonly #hasLock: boolean
   #state: WorkingState | null = null
   #media: NativeMedia | null = null
-  /** What the sync of `data` has failed with. */
+  /** What the sync of `data`, or of the tier, has failed with. */
   #lost = 0
   #isOpen = true
 
@@ -66,10 +68,11 @@ export class Image {
     this.description = this.#store.superblock.description
     this.#data = openImageFile(this.#files, directory, 'data')
     this.#checkData()
+    this.#tier = openTier(this.#files, directory, this.#store.superblock, this.#store.layout)
   }
 
   /**
-   * Make an image: all zones empty. The directory is made, or is empty. Durable when it returns.
+   * Make an image: all zones empty. The directory is made, or is empty. Durable when it returns. `tier` is overwritten.
    *
    * @throws ImageError `IMAGE_ERR_EXISTS`, `IMAGE_ERR_OPTION` (the description does not fit into 4 KiB, or the table is too
    *   small), `IMAGE_ERR_IO`; ZoneModelError for a geometry that is none
@@ -78,15 +81,16 @@ export class Image {
     directory: string,
     description: ImageDescription,
     files: ImageFiles = NODE_FILES,
+    tier: TierChoice | null = null,
   ): void {
-    createImage(directory, description, files)
+    createImage(directory, description, files, tier)
   }
 
   /**
    * Open an image and take its lock (a lock that a dead process left is taken over).
    *
    * @throws ImageError `IMAGE_ERR_MISSING`, `IMAGE_ERR_VERSION`, `IMAGE_ERR_DAMAGED`, `IMAGE_ERR_IN_USE`,
-   *   `IMAGE_ERR_READ_ONLY`, `IMAGE_ERR_IO`
+   *   `IMAGE_ERR_READ_ONLY`, `IMAGE_ERR_TIER`, `IMAGE_ERR_IO`
    */
   static open(directory: string, options: OpenOptions = {}): Image {
     const { isSnapshot } = readSuperblock(options.files ?? NODE_FILES, directory)
@@ -102,6 +106,12 @@ export class Image {
       if (hasLock) dropLock(directory)
       throw error
     }
+  }
+
+  /** Where cold pages go; null: nowhere. */
+  get tier(): ImageTier | null {
+    const { tier } = this.#store.superblock
+    return tier == null ? null : { path: tierPath(this.directory, tier), slotCount: tier.slotCount }
   }
 
   #checkData(): void {
@@ -120,7 +130,7 @@ export class Image {
    */
   restore(stateDirectory: string): PowerLoss {
     try {
-      return restoreState(this.#store, this.#data, stateDirectory)
+      return restoreState(this.#store, this.#data, this.#tier, stateDirectory)
     } catch (error) {
       throw error instanceof Error && 'syscall' in error ? ioError(stateDirectory, error) : error
     }
@@ -147,7 +157,7 @@ export class Image {
    * flight. A reset that was done (`resetZone` returned) before the call is durable after it.
    *
    * @returns 0, or -errno: then what was durable before still is, and the next commit() tries all of it again. An error of
-   *   the sync of `data` stays: what the kernel could not write it has forgotten, so no later commit() can succeed.
+   *   the sync of `data` or the tier stays: what the kernel could not write it has forgotten, so no later commit() can succeed.
    */
   commit(): number {
     return this.#commit(false)
@@ -161,6 +171,7 @@ export class Image {
     this.#files.between('copied')
     try {
       this.#data.sync()
+      if (state.hasTiered) this.#tier?.sync()
     } catch (error) {
       state.giveBack()
       this.#lost = asErrno(error)
@@ -217,6 +228,7 @@ export class Image {
     this.#state = null
     this.#store.close()
     this.#data.close()
+    this.#tier?.close()
     if (this.#hasLock) dropLock(this.directory)
     return result
   }

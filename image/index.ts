@@ -12,6 +12,14 @@ export { IMAGE_ERRORS, ImageError, type ImageErrorCode } from './errors.js'
 export { type ImageFile, type ImageFiles, NODE_FILES } from './files.js'
 export { Image, type OpenOptions } from './image.js'
 export type { Inspection, LostPages, ZoneInspection } from './inspect.js'
+export { slotBytesOf } from './layout.js'
 export { startTicksOf } from './lock.js'
 export { checkImage, repairImage } from './repair.js'
 export type { FileDamage } from './salvage.js'
+export {
+  eraseTierHead,
+  type ImageTier,
+  imageOfTier,
+  TIER_HEAD_BYTES,
+  type TierChoice,
+} from './tier.js'

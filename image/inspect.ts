@@ -2,25 +2,26 @@
  * What of a damaged image is whole and what is lost, zone by zone. Looks only: nothing is changed.
  *
  * What can be found: blocks of the map with a wrong checksum, pages whose place cannot be theirs, that lie in a hole of `data` or
- * behind its end, or that do not expand. What cannot: bytes of raw pages that have changed on the disk; there is no checksum of
+ * behind its end (or of the tier), or that do not expand. What cannot: bytes of raw pages that have changed on the disk; there is no checksum of
  * the data.
  */
-import { closeSync, fstatSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import {
   PAGE_BYTES,
-  PAGE_COMPRESSED,
   PAGE_FILL,
   PAGE_HOLE,
   PAGE_RAW,
+  PAGE_TIERED,
   seekFile,
 } from '../ublk-native/index.js'
 import { conditionName, conditionOf, losePower, wpOf, type ZoneTable } from '../zone-model/index.js'
 import { freshState } from './create.js'
 import { PageExpander } from './expander.js'
 import { BLOCK_BYTES, SECTORS_A_PAGE, type StateLayout } from './layout.js'
-import { isLost, placeOf } from './places.js'
+import { isInTier, isKind, isLost, type Place, placeOf, type SlotMap } from './places.js'
 import { tableIn } from './restore.js'
 import type { FileDamage, Salvage } from './salvage.js'
+import { slotAt } from './tier.js'
 
 const MARKED = 'lost before the last repair'
 
@@ -53,6 +54,10 @@ export interface Inspection {
   /** Something is damaged that no repair has dealt with: the image cannot be used, or would give wrong bytes. */
   readonly needsRepair: boolean
   readonly damage: readonly FileDamage[]
+  /** Path; null: the image has none. */
+  readonly tier: string | null
+  /** Nothing can be read from the tier: a repair takes it away from the image. */
+  readonly isTierLost: boolean
   readonly zones: readonly ZoneInspection[]
 }
 
@@ -93,19 +98,24 @@ function findLater(salvage: Salvage, bytes: Uint8Array, lost: Map<number, string
   }
 }
 
-/** The parts of `data` that have bytes, by their offsets. */
+/** The parts of a file that have bytes, by their offsets. A block device has them all. */
 class Extents {
   readonly #fd: number
   readonly bytes: number
+  readonly #isDevice: boolean
   #from = 0
   #to = 0
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r')
-    this.bytes = fstatSync(this.#fd).size
+    const stats = fstatSync(this.#fd)
+    this.bytes = stats.size
+    this.#isDevice = stats.isBlockDevice()
   }
 
   has(position: number, length: number): boolean {
+    if (this.#isDevice)
+      return readSync(this.#fd, Buffer.alloc(1), 0, 1, position + length - 1) === 1
     if (position < this.#from || position >= this.#to) {
       this.#from = seekFile(this.#fd, position, false)
       if (this.#from < 0) this.#from = this.bytes
@@ -123,6 +133,8 @@ class Inspector {
   readonly #layout: StateLayout
   readonly #extents: Extents
   readonly #expander: PageExpander | null
+  readonly #tier: Extents | null
+  readonly #slots: SlotMap
   readonly zones: ZoneInspection[] = []
   #wordsBlock = -1
   #words: { bytes: DataView; isWhole: boolean } | null = null
@@ -142,6 +154,9 @@ class Inspector {
     const isCompressed = layout.description.compression !== 'none'
     const canExpand = isCompressed && this.#extents.bytes === layout.dataBytes
     this.#expander = canExpand ? new PageExpander(salvage) : null
+    const { tier } = salvage
+    this.#tier = tier?.file == null ? null : new Extents(tier.path)
+    this.#slots = salvage.slots()
     for (let zone = 0; zone < table.zoneCount; zone++) {
       const word = table.load(zone)
       this.zones.push({
@@ -165,6 +180,7 @@ class Inspector {
         this.#look(page, isWhole ? bytes[page + shift]! : null)
     }
     this.#extents.close()
+    this.#tier?.close()
     this.#expander?.close()
   }
 
@@ -203,7 +219,7 @@ class Inspector {
   }
 
   #whyLost(page: number, kind: number): string | null {
-    if (kind > PAGE_COMPRESSED) return 'the page map is damaged'
+    if (!isKind(kind)) return 'the page map is damaged'
     const isInPlace = page < this.#layout.inPlacePages
     if (isInPlace && kind === PAGE_RAW)
       return (page + 1) * PAGE_BYTES > this.#extents.bytes ? 'behind the end of `data`' : null
@@ -213,10 +229,24 @@ class Inspector {
     if (isLost(kind, words.high)) return MARKED
     const place = placeOf(this.#layout, page, kind, words.low, words.high)
     if (place === null) return 'the page map points to where the page cannot be'
+    const zone = Math.floor(page / this.#layout.pagesAZone)
+    const slot = isInTier(kind) ? this.#slots.take(zone) : 0
+    const why = isInTier(kind) ? this.#whyNotInTier(zone, slot, place) : this.#whyNotInData(place)
+    if (why !== null) return why
+    if ((kind & ~PAGE_TIERED) === PAGE_RAW || this.#expander === null) return null
+    return this.#expander.canRead(page, kind, words, slot) ? null : 'does not expand'
+  }
+
+  #whyNotInData(place: Place): string | null {
     if (place.position + place.length > this.#extents.bytes) return 'behind the end of `data`'
-    if (!this.#extents.has(place.position, place.length)) return 'a hole in `data`'
-    if (kind === PAGE_RAW || this.#expander === null) return null
-    return this.#expander.canRead(page, kind, words) ? null : 'does not expand'
+    return this.#extents.has(place.position, place.length) ? null : 'a hole in `data`'
+  }
+
+  #whyNotInTier(zone: number, slot: number, { position, length }: Place): string | null {
+    if (this.#tier === null) return 'it was in the tier, which is lost'
+    if (slot === 0) return 'its zone has no slot in the tier'
+    const at = slotAt(this.#layout, slot) + position - this.#layout.dataBase(zone)
+    return this.#tier.has(at, length) ? null : 'it is not in the tier any more'
   }
 }
 
@@ -237,6 +267,8 @@ export function inspect(salvage: Salvage): Inspection {
     isWhole: isZoneWhole && salvage.damage.length === 0,
     needsRepair: !isMarked || salvage.damage.length > 0,
     damage: salvage.damage,
+    tier: salvage.tier?.path ?? null,
+    isTierLost: salvage.tier !== null && salvage.tier.file === null,
     zones,
   }
 }

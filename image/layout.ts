@@ -13,6 +13,11 @@ export const BLOCK_BYTES = 4096
 export const SECTORS_A_PAGE = PAGE_BYTES / 512
 const SLACK_BYTES_MIN = 64 * 1024
 
+/** Bytes of `data`, and of the tier, for one zone that is written in order. */
+export function slotBytesOf(zoneSizeBytes: number): number {
+  return zoneSizeBytes + Math.max(SLACK_BYTES_MIN, zoneSizeBytes / 16)
+}
+
 export class StateLayout {
   readonly geometry: Geometry
   readonly tableBytes: number
@@ -54,7 +59,7 @@ export class StateLayout {
     this.pagesBytes = this.wordsAt + this.pageCount * 8
     this.pagesBlocks = Math.ceil(this.pagesBytes / BLOCK_BYTES)
     this.blockCount = this.tableBlocks + this.pagesBlocks
-    this.strideBytes = zoneSizeBytes + Math.max(SLACK_BYTES_MIN, zoneSizeBytes / 16)
+    this.strideBytes = slotBytesOf(zoneSizeBytes)
     const conventionalBytes = conventionalCount * zoneSizeBytes
     this.dataBytes = conventionalBytes + (zoneCount - conventionalCount) * this.strideBytes
     this.dirtyBytes = Math.ceil(this.pagesBlocks / 32) * 4

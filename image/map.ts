@@ -53,6 +53,12 @@ export class CheckpointMap {
     file.write(0, sealBlock(MAP_MAGIC, head))
   }
 
+  /** Another superblock for the same blocks. Durable when it returns. */
+  rename(superblock: Superblock): void {
+    this.#file.write(0, sealBlock(MAP_MAGIC, { ...this.head, ...superblock }))
+    this.#file.sync()
+  }
+
   offsetOf(block: number): number {
     return this.#blocksAt + block * BLOCK_BYTES
   }

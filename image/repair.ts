@@ -3,11 +3,12 @@
  *
  * - A page that is lost cannot be read (EIO) until its zone is reset, or, in a conventional zone, until it is written.
  * - A zone of which nothing is known goes offline.
+ * - An image whose tier is lost has none any more; one that was cut is as long again.
  * - A journal that is damaged is used up to there: the drive is as it was at that flush.
  * The new map and journal are written aside and renamed; cut off anywhere, the repair can be done again.
  */
 import { offlineZone, readOnlyZone } from '../zone-model/index.js'
-import { NODE_FILES } from './files.js'
+import { type ImageFile, NODE_FILES } from './files.js'
 import { type Inspection, inspect, readTable } from './inspect.js'
 import { Journal } from './journal.js'
 import { BLOCK_BYTES, SECTORS_A_PAGE } from './layout.js'
@@ -16,8 +17,9 @@ import { CheckpointMap } from './map.js'
 import { LOST_KIND, LOST_WORD_HIGH, LOST_WORD_LOW } from './places.js'
 import { tableIn } from './restore.js'
 import { Salvage } from './salvage.js'
-import { writeSuperblock } from './store.js'
-import { writeAside } from './superblock.js'
+import { ioError, writeSuperblock } from './store.js'
+import { type Superblock, writeAside } from './superblock.js'
+import { slotAt } from './tier.js'
 
 /**
  * What of the image is whole and what is lost. Changes nothing.
@@ -82,7 +84,10 @@ class Repaired {
 }
 
 function rewrite(salvage: Salvage, found: Inspection): void {
-  const { layout, directory, superblock } = salvage
+  const { layout, directory } = salvage
+  const superblock: Superblock = found.isTierLost
+    ? { ...salvage.superblock, tier: null }
+    : salvage.superblock
   const repaired = new Repaired(salvage)
   for (const { zone, lost } of found.zones) {
     for (const { offsetSectors, countSectors } of lost) {
@@ -100,7 +105,9 @@ function rewrite(salvage: Salvage, found: Inspection): void {
   for (let block = 0; block < layout.tableBlocks; block++)
     repaired.blocks.set(block, bytes.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES))
   const generation = salvage.journal?.head.generation ?? salvage.map.head.generation + 1
-  writeMap(salvage, repaired.blocks, generation)
+  writeMap(salvage, superblock, repaired.blocks, generation)
+  if (salvage.tier?.file != null && salvage.tier.why !== null)
+    lengthen(salvage.tier.file, slotAt(layout, superblock.tier!.slotCount + 1))
   salvage.data.truncate(layout.dataBytes)
   salvage.data.sync()
   const head = Journal.newHead(superblock.id, generation + 1)
@@ -110,12 +117,23 @@ function rewrite(salvage: Salvage, found: Inspection): void {
   writeSuperblock(NODE_FILES, directory, superblock)
 }
 
+/** A tier that was cut. A block device cannot be made longer. */
+function lengthen(tier: ImageFile, bytes: number): void {
+  try {
+    tier.truncate(bytes)
+    tier.sync()
+  } catch (error) {
+    throw ioError(tier.path, error)
+  }
+}
+
 function writeMap(
   salvage: Salvage,
+  superblock: Superblock,
   repaired: ReadonlyMap<number, Uint8Array>,
   generation: number,
 ): void {
-  const { layout, directory, superblock } = salvage
+  const { layout, directory } = salvage
   const file = NODE_FILES.open(`${directory}/map.new`, true)
   CheckpointMap.format(file, layout, { ...superblock, generation })
   const map = new CheckpointMap(file, layout)

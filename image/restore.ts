@@ -2,8 +2,9 @@
  * From the durable state to the working state: `table` and `pages` as the drive has them after a power cut.
  *
  * What was copied while others wrote is made legal: the rules of ZNS for power loss (zone-model/power-loss.ts), then for each
- * zone nothing is left behind its write pointer, and its memory ends behind its last page. Doing it again gives the same; nothing
- * in DIR is changed but sectors of `data` behind a write pointer.
+ * zone nothing is left behind its write pointer, and its memory ends behind its last page. A zone keeps its slot of the tier while
+ * it has pages there. Doing it again gives the same; nothing in DIR is changed but sectors of `data`, or of the tier, behind a
+ * write pointer.
  */
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,19 +15,22 @@ import {
   PAGE_FILL,
   PAGE_HOLE,
   PAGE_RAW,
+  PAGE_TIERED,
   PAGES_HEADER_BYTES,
   PAGES_OWNER,
   REGION_BYTES,
   REGION_READY,
+  REGION_SLOT,
   unmapShared,
 } from '../ublk-native/index.js'
 import { losePower, type PowerLoss, wpOf, ZoneTable } from '../zone-model/index.js'
 import { DirtyBlocks } from './dirty.js'
 import type { ImageFile } from './files.js'
 import { BLOCK_BYTES, SECTORS_A_PAGE, type StateLayout } from './layout.js'
-import { isLost, placeOf } from './places.js'
+import { isInTier, isKind, isLost, placeOf, SlotMap } from './places.js'
 import type { ImageStore } from './store.js'
 import { damaged } from './superblock.js'
+import { slotAt } from './tier.js'
 
 /** The table of the durable state, without the blocks' padding. */
 export function durableTable(store: ImageStore): Uint8Array {
@@ -48,6 +52,7 @@ export function tableIn(bytes: Uint8Array, layout: StateLayout): ZoneTable {
 export function restoreState(
   store: ImageStore,
   data: ImageFile,
+  tier: ImageFile | null,
   stateDirectory: string,
 ): PowerLoss {
   store.journal.refuseDamage()
@@ -62,7 +67,7 @@ export function restoreState(
   const pages = mapShared(join(stateDirectory, 'pages'), layout.pagesBytes, false)
   const marks = [0, 1].map(() => new Int32Array(layout.dirtyBytes / 4)) as [Int32Array, Int32Array]
   const dirty = new DirtyBlocks(...marks)
-  new PagesRestorer(store, table, pages, dirty, data).run(blocks)
+  new PagesRestorer(store, table, pages, dirty, { data, tier }).run(blocks)
   unmapShared(pages)
   for (const [name, words] of [
     ['dirty', marks[0]],
@@ -101,19 +106,22 @@ class PagesRestorer {
   readonly #words: Uint32Array
   /** Bytes taken of each zone's part of `data`. */
   readonly #cursors: Float64Array
+  readonly #slots: SlotMap
+  #hasClearedTier = false
 
   constructor(
     private readonly store: ImageStore,
     private readonly table: ZoneTable,
     private readonly pages: ArrayBuffer,
     private readonly dirty: DirtyBlocks,
-    private readonly data: ImageFile,
+    private readonly files: { data: ImageFile; tier: ImageFile | null },
   ) {
     const { layout } = store
     this.#layout = layout
     this.#kinds = new Uint8Array(pages, layout.kindsAt, layout.pageCount)
     this.#words = new Uint32Array(pages, layout.wordsAt, layout.pageCount * 2)
     this.#cursors = new Float64Array(layout.geometry.zoneCount)
+    this.#slots = new SlotMap(pages, layout, store.superblock.tier?.slotCount ?? 0)
   }
 
   run(blocks: readonly number[]): void {
@@ -123,14 +131,16 @@ class PagesRestorer {
         if (this.#kinds[page] !== PAGE_HOLE) this.#restorePage(page)
     }
     this.#writeRegions()
+    // The next commit need not sync the tier.
+    if (this.#hasClearedTier) this.files.tier!.sync()
   }
 
   #restorePage(page: number): void {
     const { pagesAZone, inPlacePages } = this.#layout
     const kind = this.#kinds[page]!
-    if (kind > PAGE_COMPRESSED) this.#refuse(page, `page ${page} is of no kind that there is`)
+    if (!isKind(kind)) this.#refuse(page, `page ${page} is of no kind that there is`)
     if (page < inPlacePages) {
-      if (kind === PAGE_COMPRESSED) this.#endOf(page, kind, 0)
+      if (kind >= PAGE_COMPRESSED) this.#endOf(page, kind, 0)
       return
     }
     const zone = Math.floor(page / pagesAZone)
@@ -143,7 +153,10 @@ class PagesRestorer {
     if (kind === PAGE_FILL) return
     const end = this.#endOf(page, kind, zone)
     this.#cursors[zone] = Math.max(this.#cursors[zone]!, end)
-    if (wp < SECTORS_A_PAGE && kind === PAGE_RAW) this.#clearTail(page, wp * 512)
+    if (isInTier(kind) && this.#slots.take(zone) === 0)
+      this.#refuse(page, `page ${page} is in the tier, but its zone has no slot there`)
+    const isRaw = (kind & ~PAGE_TIERED) === PAGE_RAW
+    if (wp < SECTORS_A_PAGE && isRaw) this.#clearTail(page, zone, wp * 512)
   }
 
   /** Where a page's bytes end, from the beginning of its zone's part of `data`; rounded up as the media does. */
@@ -157,9 +170,13 @@ class PagesRestorer {
   }
 
   /** Sectors behind the write pointer read as zeros; what is there was in flight. */
-  #clearTail(page: number, fromBytes: number): void {
+  #clearTail(page: number, zone: number, fromBytes: number): void {
     const position = (this.#words[page * 2 + 1]! & 0xffff) * 2 ** 32 + this.#words[page * 2]!
-    this.data.write(position + fromBytes, new Uint8Array(PAGE_BYTES - fromBytes))
+    const zeros = new Uint8Array(PAGE_BYTES - fromBytes)
+    if (!isInTier(this.#kinds[page]!)) return this.files.data.write(position + fromBytes, zeros)
+    const slot = slotAt(this.#layout, this.#slots.take(zone))
+    this.files.tier!.write(slot + position - this.#layout.dataBase(zone) + fromBytes, zeros)
+    this.#hasClearedTier = true
   }
 
   #refuse(page: number, what: string): never {
@@ -179,6 +196,7 @@ class PagesRestorer {
       head.setBigUint64(at, BigInt(cursor), true)
       const ready = Math.ceil(cursor / PAGE_BYTES) * PAGE_BYTES
       head.setBigUint64(at + REGION_READY, BigInt(ready), true)
+      head.setBigUint64(at + REGION_SLOT, BigInt(this.#slots.taken(zone)), true)
     }
   }
 }

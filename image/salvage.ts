@@ -7,10 +7,12 @@
 import { ImageError } from './errors.js'
 import { type ImageFile, NODE_FILES } from './files.js'
 import { Journal } from './journal.js'
-import { StateLayout } from './layout.js'
+import { BLOCK_BYTES, StateLayout } from './layout.js'
 import { CheckpointMap } from './map.js'
+import { SlotMap } from './places.js'
 import { openImageFile, readSuperblock } from './store.js'
 import { MAP_MAGIC, type Superblock, unsealBlock } from './superblock.js'
+import { type FoundTier, findTier } from './tier.js'
 
 /** Damage of a file as a whole. */
 export interface FileDamage {
@@ -26,6 +28,8 @@ export class Salvage {
   /** null: it is lost, and with it what was flushed since the last checkpoint. */
   readonly journal: Journal | null
   readonly data: ImageFile
+  /** null: the image has none. */
+  readonly tier: FoundTier | null
   readonly damage: FileDamage[] = []
 
   /** @throws ImageError when there is nothing to go by: no superblock and no map, or a newer version */
@@ -42,6 +46,9 @@ export class Salvage {
     })
     this.checkJournal()
     this.data = openImageFile(NODE_FILES, directory, 'data')
+    this.tier = findTier(NODE_FILES, directory, this.superblock, this.layout)
+    if (this.tier !== null && this.tier.why !== null)
+      this.damage.push({ file: this.tier.path, offset: 0, what: `the tier ${this.tier.why}` })
   }
 
   private attempt<T>(file: string, read: () => T): T | null {
@@ -74,7 +81,17 @@ export class Salvage {
     return this.journal?.blocks.has(block) !== true && this.map.isHole(block)
   }
 
+  /** The slots of the tier that zones have; those of damaged blocks are not known. */
+  slots(): SlotMap {
+    const { kindsAt, tableBlocks } = this.layout
+    const head = new Uint8Array(Math.ceil(kindsAt / BLOCK_BYTES) * BLOCK_BYTES)
+    for (let at = 0; at < head.length; at += BLOCK_BYTES)
+      head.set(this.block(tableBlocks + at / BLOCK_BYTES).bytes, at)
+    return new SlotMap(head.buffer, this.layout, this.superblock.tier?.slotCount ?? 0)
+  }
+
   close(): void {
+    this.tier?.file?.close()
     this.map.close()
     this.journal?.close()
     this.data.close()

@@ -22,12 +22,23 @@ const CRC_AT = 12
 const LENGTH_AT = 16
 const TEXT_AT = 20
 
+/** The tier of an image: see tier.ts. */
+export interface TierEntry {
+  /** Absolute, or the name of a file in the image's folder. */
+  readonly path: string
+  /** 32 hexadecimal digits, in the tier's head too: each copy of an image has a tier of its own. */
+  readonly id: string
+  readonly slotCount: number
+}
+
 export interface Superblock {
   /** 32 hexadecimal digits. In every file of the image, so that files of two images are not taken for one. */
   readonly id: string
   /** Not to be used itself, only to be cloned. */
   readonly isSnapshot: boolean
   readonly description: ImageDescription
+  /** null, or not there: it has none. */
+  readonly tier?: TierEntry | null
 }
 
 /** A block that begins as all of an image's files do. Throws IMAGE_ERR_OPTION when the value does not fit. */

@@ -106,6 +106,11 @@ export class WorkingState {
     this.dirty.giveBack()
   }
 
+  /** Whether the last copy may say of a page that it is in the tier that no commit has said it of. */
+  get hasTiered(): boolean {
+    return this.#pagesCopier.hasTiered
+  }
+
   get committedTable(): Uint8Array {
     return this.#committed
   }

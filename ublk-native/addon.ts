@@ -102,6 +102,7 @@ export interface Addon {
     level: number,
     spareBytes: number,
     limitBytes: number,
+    tierOffset: number,
   ): NativeMediaHandle | NativeOutcome
   openQueue(
     charFd: number,

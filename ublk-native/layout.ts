@@ -43,6 +43,7 @@ export const PAGES_OWNER = 40
 export const REGION_BYTES = 128
 export const REGION_READY = 8
 export const REGION_SPARE = 16
+export const REGION_SLOT = 64
 
 export const UBLK_F_SUPPORT_ZERO_COPY = 1 << 0
 export const UBLK_F_URING_CMD_COMP_IN_TASK = 1 << 1
@@ -143,6 +144,7 @@ export const EXPECTED_LAYOUT: Readonly<Record<string, number>> = {
   REGION_BYTES,
   REGION_READY,
   REGION_SPARE,
+  REGION_SLOT,
   UBLK_MAX_QUEUE_DEPTH,
   DEV_INFO_BYTES,
   DEV_INFO_NR_HW_QUEUES,

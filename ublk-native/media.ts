@@ -59,7 +59,7 @@ export interface Demotion {
 /** Offsets and lengths in bytes, of any alignment (whole pages are cheapest), within `bytes`; else -EINVAL. */
 export interface NativeMedia {
   readonly bytes: number
-  /** How long a slot of the tier is: slot n begins at (n - 1) * slotBytes. A multiple of 4096. */
+  /** How long a slot of the tier is: slot n begins at tierOffsetBytes + (n - 1) * slotBytes. A multiple of 4096. */
   readonly slotBytes: number
   /** Fill `target`. Returns its length or -errno; -EIO when stored bytes are damaged. */
   read(offsetBytes: number, target: Uint8Array): number
@@ -80,10 +80,14 @@ export interface NativeMedia {
   demote(region: number, slot: number, first: number, end: number, kinds: number): Demotion
   /**
    * Give the memory back that a region's pages in the tier had: each 4 KiB of it that hold nothing else. The caller makes sure
-   * that every read which began before these pages were demoted has ended. Returns 0 or -errno.
+   * that every read which began before these pages were demoted has ended, and of an image that a commit says where they are.
+   * Returns 0 or -errno.
    */
   release(region: number): number
-  /** Take a region's slot away, and throw away what is in it. Returns 0 or -errno; -EBUSY while pages are there. */
+  /**
+   * Take a region's slot away, and throw away what is in it: of an image when a commit has no page of the region there any more.
+   * Returns 0 or -errno; -EBUSY while pages are there.
+   */
   dropSlot(region: number): number
   /** Of an image: what was stored in `data` is durable then. Returns 0 or -errno. */
   flush(): number
@@ -133,6 +137,8 @@ export interface MediaOptions {
   spareBytes?: number
   /** A file or block device for demote(), at least as long as the slots that are used; null (default): none. */
   tier?: string | null
+  /** Where the first slot begins in the tier: a multiple of 4096. Default 0. */
+  tierOffsetBytes?: number
   /** How much memory pages may take; past it a write gets -ENOSPC. 0 (default): no limit. */
   limitBytes?: number
   /** Make both files (what was there is lost), or open those that are there. */
@@ -177,7 +183,7 @@ function readStats(native: NativeMediaHandle, options: MediaOptions): MediaStats
 export function openMedia(options: MediaOptions): NativeMedia {
   const { directory, dataDirectory = null, bytes, sameFill, create } = options
   const { regionBytes = 0, inPlaceBytes = 0, spareBytes = 0, limitBytes = 0 } = options
-  const { compression = 'none', compressionLevel = 1, tier = null } = options
+  const { compression = 'none', compressionLevel = 1, tier = null, tierOffsetBytes = 0 } = options
   const opened = addon().openMedia(
     directory,
     dataDirectory,
@@ -191,6 +197,7 @@ export function openMedia(options: MediaOptions): NativeMedia {
     compressionLevel,
     spareBytes,
     limitBytes,
+    tierOffsetBytes,
   )
   if (isOutcome(opened)) {
     const where = directory ?? 'anonymous memory'

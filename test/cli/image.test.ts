@@ -24,6 +24,8 @@ const damaged: Inspection = {
   isSnapshot: false,
   isWhole: false,
   needsRepair: true,
+  tier: null,
+  isTierLost: false,
   damage: [{ file: '/srv/drive/map', offset: 8192, what: 'the checksum of block 0 is wrong' }],
   zones: [
     whole(0),
@@ -55,6 +57,11 @@ image /srv/drive is damaged
   expect(formatInspection(damaged, true)).toContain(
     'is repaired: what is LOST above cannot be read',
   )
+  const untiered = { ...damaged, tier: '/srv/cold', isTierLost: true }
+  expect(formatInspection(untiered, true)).toContain(
+    '\nit has no tier any more: /srv/cold is not used\n',
+  )
+  expect(formatInspection(untiered, false)).not.toContain('no tier')
 })
 
 it('says that an image is whole, and that a repaired one can be used', () => {

@@ -31,6 +31,20 @@ it('what is said again in other words is no contradiction', () => {
   expect(resolveImageOptions(again, made)).toEqual(resolveImageOptions({ image }, made))
 })
 
+it('the tier is that of the image', () => {
+  const tiered = { ...made, options: { ...made.options, tier: '/var/cold' } }
+  const served = { image, tierAfter: 5, tierBudget: '1M' }
+  expect(resolveImageOptions(served, tiered)).toMatchObject({ tier: '/var/cold', tierAfter: 5 })
+  expect(resolveImageOptions({ image, tier: '/var/cold' }, tiered).tier).toBe('/var/cold')
+  expect(() => resolveImageOptions({ image, tier: '/var/other' }, tiered)).toThrow(
+    '--tier /var/other: the drive in /var/drive was made with /var/cold: leave the option out',
+  )
+  expect(resolveImageOptions({ image }, made).tier).toBeNull()
+  expect(() => resolveImageOptions({ image, tier: '/var/cold' }, made)).toThrow(
+    '--tier /var/cold: the drive in /var/drive was made with no tier',
+  )
+})
+
 it.each([
   [{ zones: 64 }, '--zones 64: the drive in /var/drive was made with 32'],
   [{ zoneSize: '8M' }, '--zone-size 8M: the drive in /var/drive was made with 4M'],

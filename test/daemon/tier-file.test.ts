@@ -12,10 +12,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { geometryOptions } from '../../daemon/device-params.js'
 import { DeviceTier } from '../../daemon/device-tier.js'
+import { DriveImage } from '../../daemon/drive-image.js'
 import { resolveOptions } from '../../daemon/options.js'
+import { SharedState } from '../../daemon/shared-state.js'
 import { createStateDirectory, newRecord, writeRecord } from '../../daemon/state-directory.js'
 import { discardTier, TierFile } from '../../daemon/tier-file.js'
+import { Image, slotBytesOf } from '../../image/index.js'
+import { Geometry } from '../../zone-model/index.js'
 
 const SLOT_BYTES = 1 << 20
 
@@ -114,9 +119,40 @@ describe('DeviceTier.claim', () => {
     expect(DeviceTier.claim(resolveOptions({}))).toBeNull()
   })
 
-  it('refuses a tier for a drive in an image, before anything is made', () => {
-    const options = resolveOptions({ tier: path, image: join(directory, 'image') })
-    refused(() => DeviceTier.claim(options), /--tier .* with --image /)
-    expect(existsSync(path)).toBe(false)
+  it('gives the tier of an image its head, and a device in memory does not take it without --force-tier', () => {
+    const image = join(directory, 'image')
+    const options = resolveOptions({ tier: path, image, zones: 4, zoneSize: '1M' })
+    const geometry = Geometry.create(geometryOptions(options))
+    const tier = DeviceTier.claim(options)!
+    tier.divide(slotBytesOf(1 << 20), geometry)
+    expect(tier.forImage()).toEqual({ path, slotCount: 4 })
+    expect(statSync(path).size).toBe((1 << 20) + 4 * slotBytesOf(1 << 20))
+    const tableBytes = SharedState.bytesNeeded(geometry, 1, 1)
+    const description = {
+      queueCount: 1,
+      depth: 1,
+      tableBytes,
+      compression: 'none',
+      device: {},
+    } as const
+    const drive = { ...description, geometry: geometryOptions(options) }
+    Image.create(image, drive, undefined, tier.forImage())
+    tier.close()
+    const head = readFileSync(path).subarray(0, 4096)
+    refused(
+      () => TierFile.claim(path, false),
+      new RegExp(`the tier of image ${image}: .*--force-tier`),
+    )
+    const found = DriveImage.find(image)!
+    expect(found.tier).toEqual({ path, slotCount: 4 })
+    const held = DeviceTier.ofImage(found, options)!
+    expect(held.slotCount).toBe(4)
+    held.divide(slotBytesOf(1 << 20), geometry)
+    held.close()
+    expect(readFileSync(path).subarray(0, 4096)).toEqual(head)
+    TierFile.claim(path, true).close()
+    expect(() => DriveImage.find(image)).toThrow(/IN_USE|in use/)
+    rmSync(join(image, 'lock'))
+    expect(() => DriveImage.find(image)).toThrow(/the tier of .*image, has no head of a tier/)
   })
 })

@@ -2,135 +2,17 @@
  * The tierer over a media that is a model, with a clock that is a number: what it moves, when, and that it keeps the contract
  * of NativeMedia.demote(), release() and dropSlot() whatever is written and reset meanwhile.
  */
+import { setImmediate } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { untilTurnsEnd } from '../../daemon/grace.js'
-import { Tierer, type TiererOptions, type TierMedia } from '../../daemon/tierer.js'
-import {
-  PAGE_COMPRESSED,
-  PAGE_RAW,
-  PAGE_TIERED,
-  type RegionStats,
-} from '../../ublk-native/index.js'
+import { Tierer, type TiererOptions } from '../../daemon/tierer.js'
+import { PAGE_COMPRESSED, PAGE_RAW } from '../../ublk-native/index.js'
 import { Prng } from '../fakes/prng.js'
+import { CHUNK_PAGES, PAGE_BYTES, PAGES, TierModel } from '../fakes/tier-model.js'
 
-const EAGAIN = 11
 const EIO = 5
-const PAGE_BYTES = 4096
-const CHUNK_PAGES = 256
-const PAGES = 1024
 
-/** A media of regions of kinds, and their zones, as strict as its contract. */
-class Model implements TierMedia {
-  readonly kinds: number[][]
-  readonly slots: number[]
-  readonly changes: number[]
-  readonly log: string[] = []
-  nowMs = 0
-  /** Grace periods that have ended. */
-  graces = 0
-  /** When pages of a region went to the tier last, or a slot was dropped: in graces. */
-  readonly demotedAt = new Map<number, number>()
-  readonly droppedAt = new Map<number, number>()
-  failNext = 0
-  wroteBytes = 0
-  /** Called in the middle of a demotion. */
-  meanwhile: (region: number) => void = () => {}
-  spareBytes = 0
-
-  constructor(readonly count: number) {
-    this.kinds = Array.from({ length: count }, () => [])
-    this.slots = new Array(count).fill(0)
-    this.changes = new Array(count).fill(0)
-  }
-
-  write(region: number, kind: number, pages = 1): void {
-    for (let i = 0; i < pages && this.kinds[region]!.length < PAGES; i++)
-      this.kinds[region]!.push(kind)
-    this.changes[region]!++
-  }
-
-  reset(region: number): void {
-    this.kinds[region] = []
-    this.changes[region]!++
-    this.demotedAt.delete(region)
-  }
-
-  count4(region: number, kind: number): number {
-    return this.kinds[region]!.filter(is => is === kind).length
-  }
-
-  tiered(region: number): number {
-    return this.kinds[region]!.filter(is => is >= PAGE_TIERED).length
-  }
-
-  get memoryPages(): number {
-    return this.kinds.flat().filter(is => is < PAGE_TIERED).length
-  }
-
-  stats(): ReturnType<TierMedia['stats']> {
-    const regions = this.kinds.map(
-      (_, region): RegionStats => ({
-        rawPages: this.count4(region, PAGE_RAW),
-        compressedPages: this.count4(region, PAGE_COMPRESSED),
-        fillPages: 0,
-        compressedBytes: 0,
-        memoryBytes: 0,
-        slot: this.slots[region]!,
-        tier: { pages: this.tiered(region), bytes: 0, readPages: 0, writtenPages: 0 },
-      }),
-    )
-    const memoryBytes = this.memoryPages * PAGE_BYTES + this.spareBytes
-    return { ...regions[0]!, memoryBytes, spareBytes: this.spareBytes, regions }
-  }
-
-  demote(region: number, slot: number, first: number, end: number, wanted: number) {
-    const own = this.kinds[region]!
-    expect(end).toBeLessThanOrEqual(PAGES)
-    expect(slot).toBeGreaterThan(0)
-    const has = this.slots[region]!
-    if (has !== 0) expect(slot).toBe(has)
-    else expect(this.slots).not.toContain(slot)
-    expect(this.droppedAt.get(slot) ?? -1, 'a read may look at this slot').toBeLessThan(this.graces)
-    const moving: number[] = []
-    let next = first
-    for (; next < end && moving.length < CHUNK_PAGES; next++)
-      if (((wanted >> (own[next] ?? 0)) & 1) === 1) moving.push(next)
-    if (moving.length === 0) return { result: 0, next, bytes: 0 }
-    const bytes = moving.length * PAGE_BYTES
-    this.slots[region] = slot
-    this.wroteBytes += bytes
-    const before = this.changes[region]!
-    this.meanwhile(region)
-    if (this.failNext !== 0) {
-      const result = this.failNext
-      this.failNext = 0
-      return { result, next, bytes }
-    }
-    if (this.changes[region] !== before) return { result: -EAGAIN, next, bytes }
-    this.log.push(`${this.nowMs} ms: ${moving.length} of ${region} to ${slot}`)
-    for (const page of moving) own[page] = own[page]! | PAGE_TIERED
-    this.demotedAt.set(region, this.graces)
-    return { result: 0, next, bytes }
-  }
-
-  release(region: number): number {
-    expect(this.demotedAt.get(region) ?? -1, 'a read may look at this memory').toBeLessThan(
-      this.graces,
-    )
-    this.log.push(`release ${region}`)
-    return 0
-  }
-
-  dropSlot(region: number): number {
-    expect(this.tiered(region)).toBe(0)
-    this.log.push(`drop ${this.slots[region]} of ${region}`)
-    this.droppedAt.set(this.slots[region]!, this.graces)
-    this.slots[region] = 0
-    return 0
-  }
-}
-
-let model: Model
+let model: TierModel
 const problems: string[] = []
 beforeEach(() => {
   problems.length = 0
@@ -143,6 +25,7 @@ function tierer(options: Partial<TiererOptions> = {}): Tierer {
     endRegion: model.count,
     zone: region => ({
       isFull: model.kinds[region]!.length === PAGES,
+      writtenPages: model.kinds[region]!.length,
       settledPages: model.kinds[region]!.length,
       changes: model.changes[region]!,
     }),
@@ -154,6 +37,7 @@ function tierer(options: Partial<TiererOptions> = {}): Tierer {
     untilTurnsEnd: async () => {
       model.graces++
     },
+    untilDurable: null,
     onProblem: (action, result) => problems.push(`${action} ${result}`),
     ...options,
   })
@@ -172,7 +56,7 @@ async function runUntil(subject: Tierer, endMs: number): Promise<number> {
 
 describe('a tierer', () => {
   it('moves a full zone of raw pages at once, a compressed one when it is cold, and no other', async () => {
-    model = new Model(5)
+    model = new TierModel(5)
     model.write(1, PAGE_RAW, PAGES)
     model.write(2, PAGE_COMPRESSED, 300)
     model.write(0, PAGE_RAW, PAGES)
@@ -191,7 +75,7 @@ describe('a tierer', () => {
   })
 
   it('keeps to its budget', async () => {
-    model = new Model(9)
+    model = new TierModel(9)
     for (let region = 1; region < 9; region++) model.write(region, PAGE_RAW, PAGES)
     const budget = 2 << 20
     const subject = tierer({ budgetBytesPerSecond: budget })
@@ -204,7 +88,7 @@ describe('a tierer', () => {
   })
 
   it('past the high-water mark takes warm zones too, and what is spare does not count', async () => {
-    model = new Model(3)
+    model = new TierModel(3)
     model.write(1, PAGE_COMPRESSED, 80)
     const limitBytes = 100 * PAGE_BYTES
     model.spareBytes = limitBytes
@@ -217,7 +101,7 @@ describe('a tierer', () => {
   })
 
   it('gives the slot of a zone that was reset to another, when no read can look at it', async () => {
-    model = new Model(4)
+    model = new TierModel(4)
     model.write(1, PAGE_RAW, PAGES)
     const subject = tierer({ slotCount: 1 })
     await runUntil(subject, 100)
@@ -231,7 +115,7 @@ describe('a tierer', () => {
   })
 
   it('finds its slots again', async () => {
-    model = new Model(4)
+    model = new TierModel(4)
     model.write(1, PAGE_RAW, PAGES)
     await runUntil(tierer(), 100)
     model.write(2, PAGE_RAW, PAGES)
@@ -240,7 +124,7 @@ describe('a tierer', () => {
   })
 
   it('leaves a zone alone that is written under it, goes on with others, and comes back', async () => {
-    model = new Model(4)
+    model = new TierModel(4)
     model.write(1, PAGE_RAW, PAGES)
     model.write(2, PAGE_RAW, PAGES)
     model.meanwhile = region => {
@@ -254,7 +138,7 @@ describe('a tierer', () => {
   })
 
   it('says what the tier refused, does not ask it all the time, and loses no slot', async () => {
-    model = new Model(4)
+    model = new TierModel(4)
     model.write(1, PAGE_RAW, PAGES)
     const subject = tierer({ slotCount: 1 })
     model.failNext = -EIO
@@ -266,11 +150,16 @@ describe('a tierer', () => {
   })
 
   it('does not go over the page again that is being written', async () => {
-    model = new Model(2)
+    model = new TierModel(2)
     model.write(1, PAGE_RAW, 10)
     const subject = tierer({
       coldMs: 0,
-      zone: () => ({ isFull: false, settledPages: 9, changes: model.changes[1]! }),
+      zone: () => ({
+        isFull: false,
+        writtenPages: 9,
+        settledPages: 9,
+        changes: model.changes[1]!,
+      }),
     })
     await runUntil(subject, 1000)
     expect(model.tiered(1)).toBe(9)
@@ -284,12 +173,95 @@ describe('a tierer', () => {
     expect(asked).toEqual([])
   })
 
+  it('of an image gives nothing back before a commit, and asks for none where there is nothing', async () => {
+    model = new TierModel(4)
+    model.isImage = true
+    let asked = 0
+    let answer: (isDurable: boolean) => void = () => {}
+    const untilDurable = (): Promise<boolean> =>
+      new Promise(resolve => {
+        asked++
+        answer = resolve
+      })
+    const subject = tierer({ slotCount: 1, untilDurable })
+    await subject.step()
+    expect(asked).toBe(0)
+    model.write(1, PAGE_RAW, PAGES)
+    let step = subject.step()
+    await setImmediate()
+    expect([asked, model.tiered(1), model.log.includes('release 1')]).toEqual([1, PAGES, false])
+    answer(false)
+    expect(await step).toBeGreaterThan(0)
+    expect(model.log).not.toContain('release 1')
+    // A disk that refuses is left alone for a while.
+    model.nowMs += 1000
+    await subject.step()
+    expect(asked).toBe(1)
+    model.nowMs += 5000
+    step = subject.step()
+    await setImmediate()
+    model.commits++
+    answer(true)
+    await step
+    expect(model.log).toContain('release 1')
+    await subject.step()
+    expect(asked).toBe(2)
+    model.reset(1)
+    model.write(2, PAGE_RAW, PAGES)
+    step = subject.step()
+    await setImmediate()
+    expect([asked, model.slots[1], model.tiered(2)]).toEqual([3, 1, 0])
+    model.commits++
+    answer(true)
+    await step
+    expect(model.slots[1]).toBe(0)
+    void subject.step()
+    expect([model.slots[2], model.tiered(2)]).toEqual([1, PAGES])
+  })
+
+  it('of an image that a dead process left releases again what was there, after a commit', async () => {
+    model = new TierModel(4)
+    model.write(1, PAGE_RAW, PAGES)
+    await runUntil(tierer(), 100)
+    model.log.length = 0
+    model.isImage = true
+    model.note(model.demotedAt, 1)
+    const untilDurable = async (): Promise<boolean> => {
+      model.commits++
+      return true
+    }
+    await tierer({ untilDurable }).step()
+    expect(model.log).toEqual(['release 1'])
+  })
+
+  it('comes back for pages that a write was touching, when its turn is over', async () => {
+    model = new TierModel(2)
+    model.write(1, PAGE_RAW, 10)
+    const zone = () => ({
+      isFull: true,
+      writtenPages: 10,
+      settledPages: model.graces === 0 ? 6 : 10,
+      changes: model.changes[1]!,
+    })
+    const subject = tierer({ zone })
+    await runUntil(subject, 500)
+    expect(model.tiered(1)).toBe(6)
+    await runUntil(subject, 2000)
+    expect(model.tiered(1)).toBe(10)
+  })
+
   it.each([
-    1, 2, 3, 4, 5,
-  ])('keeps the contract while zones are written and reset at random (seed %i)', async seed => {
+    [1, false],
+    [2, false],
+    [3, false],
+    [4, true],
+    [5, true],
+    [6, true],
+  ])('keeps the contract while zones are written and reset at random (seed %i, image: %s)', async (seed, isImage) => {
     const random = new Prng(seed)
     const below = (limit: number): number => random.below(limit)
-    model = new Model(9)
+    model = new TierModel(9)
+    model.isImage = isImage
     const change = (): void => {
       const region = 1 + below(8)
       if (below(8) === 0) model.reset(region)
@@ -299,12 +271,22 @@ describe('a tierer', () => {
       if (below(4) === 0) change()
       if (below(20) === 0) model.failNext = -EIO
     }
-    const subject = tierer({ slotCount: 4, limitBytes: 4000 * PAGE_BYTES, coldMs: 2000 })
+    let isOver = false
+    const commit = async (): Promise<boolean> => {
+      for (let i = isOver ? 0 : below(3); i > 0; i--) change()
+      const isDurable = below(10) > 0
+      if (isDurable) model.commits++
+      return isDurable
+    }
+    const untilDurable = isImage ? commit : null
+    const limitBytes = 4000 * PAGE_BYTES
+    const subject = tierer({ slotCount: 4, limitBytes, coldMs: 2000, untilDurable })
     for (let step = 0; step < 400; step++) {
       for (let i = below(6); i > 0; i--) change()
       model.nowMs += await subject.step()
     }
     model.meanwhile = () => {}
+    isOver = true
     for (let region = 1; region < 9; region++) if (region > 4) model.reset(region)
     await runUntil(subject, model.nowMs + 20_000)
     expect(model.memoryPages).toBe(0)

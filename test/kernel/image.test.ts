@@ -2,7 +2,7 @@
  * A drive in an image, on a disk of its own (ext4 on a loop device): stops, kills and power cuts, seen through a real kernel,
  * real fio and a real file system.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
@@ -143,6 +143,55 @@ it('resets and finishes are there after a power cut that comes at once', async (
     ['cl', 8 * 8],
   ])
   await remove(device)
+})
+
+it('with a tier: what fio wrote is there after a power cut, kill -9 and a stop, wherever it was just then', async () => {
+  const tier = join(disk, 'cold')
+  const options = { tierBudget: 0, tierAfter: 0 }
+  const bytes = 8 * MIB
+  const device = await make({ ...options, tier, queues: 2 })
+  expect(device.tier).toBe(tier)
+  const media = async (of: Device) => (await client.request('stats', { id: of.id })).media
+  const moved = async (of: Device, pages: number) => {
+    while ((await media(of)).bdCount < pages) await tick()
+  }
+  const size = `--size=${bytes}`
+  const verify = (of: Device) => fio(of, size, '--rw=read', '--do_verify=1')
+  // The power goes while pages move.
+  await fio(device, size, '--rw=write', '--do_verify=0', '--end_fsync=1')
+  await moved(device, 1)
+  await powerCut(device)
+  await verify(device)
+  // All have moved, and their memory is given back.
+  await moved(device, bytes / BLOCK)
+  while ((await media(device)).memoryBytes > 16 * 64 * 1024) await tick()
+  await powerCut(device)
+  expect((await media(device)).bdCount).toBe(bytes / BLOCK)
+  await verify(device)
+  await killDaemon()
+  await client.ensureDaemon()
+  await verify(device)
+  // Slots go from zone to zone.
+  await must('blkzone', ['reset', device.path])
+  await fio(device, size, '--rw=write', '--do_verify=1', '--end_fsync=1')
+  await remove(device)
+  await expect(create({ image, tier: `${tier}-2` })).rejects.toThrow(
+    `--tier ${tier}-2: the drive in ${image} was made with ${tier}`,
+  )
+  await expect(create({ tier })).rejects.toThrow(`it is the tier of image ${image}`)
+  const back = await create({ image, ...options })
+  expect(back.tier).toBe(tier)
+  await verify(back)
+  await moved(back, bytes / BLOCK)
+  await remove(back)
+  renameSync(tier, `${tier}-away`)
+  await expect(again()).rejects.toThrow(/IMAGE_ERR_TIER.*cold, the tier of .*, is missing/)
+  renameSync(`${tier}-away`, tier)
+  const last = await again()
+  await verify(last)
+  expect((await media(last)).bdReads).toBeGreaterThan(0)
+  await remove(last)
+  rmSync(tier)
 })
 
 it('btrfs has every file that was synced before a power cut', async context => {

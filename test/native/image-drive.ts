@@ -5,7 +5,15 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { Image, type ImageDescription, ImageError, NODE_FILES } from '../../image/index.js'
+import {
+  Image,
+  type ImageDescription,
+  ImageError,
+  NODE_FILES,
+  slotBytesOf,
+  TIER_HEAD_BYTES,
+  type TierChoice,
+} from '../../image/index.js'
 import { mapShared, type NativeMedia, openMedia, unmapShared } from '../../ublk-native/index.js'
 import * as zones from '../../zone-model/index.js'
 
@@ -15,6 +23,7 @@ export const GEOMETRY = {
   zoneSizeBytes: ZONE_BYTES,
   conventionalCount: 2,
   maxActive: 20,
+  blockSizeBytes: 512,
 }
 export const geometry = zones.Geometry.create(GEOMETRY)
 export const DESCRIPTION: ImageDescription = {
@@ -70,6 +79,8 @@ export class Drive {
       inPlaceBytes: conventionalCount * ZONE_BYTES,
       sameFill: true,
       compression: 'lz4',
+      tier: this.#image.tier?.path ?? null,
+      tierOffsetBytes: TIER_HEAD_BYTES,
       create: false,
     })
     this.#image.attach(state, this.media)
@@ -86,6 +97,11 @@ export class Drive {
     expect(this.#image.commit()).toBe(0)
   }
 
+  /** Memory of zones whose reset has been flushed goes. */
+  afterFlush(): void {
+    this.#image.afterCommit()
+  }
+
   read(zone: number, length: number, offset = 0): Buffer | number {
     const bytes = Buffer.alloc(length)
     const result = this.media.read(zone * ZONE_BYTES + offset, bytes)
@@ -98,6 +114,10 @@ export class Drive {
     unmapShared(this.#buffer)
   }
 }
+
+/** Where the bytes of a zone begin that has slot `slot`. */
+export const slotAt = (slot: number): number =>
+  TIER_HEAD_BYTES + (slot - 1) * slotBytesOf(ZONE_BYTES)
 
 export const text = (zone: number, pages: number): Buffer =>
   Buffer.alloc(pages * 4096, `the zone ${zone}, `)
@@ -112,8 +132,8 @@ export const noise = (zone: number, pages: number): Buffer => {
 }
 
 /** Zones 2 to 9 and 20 written: compressed, raw and same-fill pages; zone 0 too. `journalBytesMax`: 0 puts all into the map. */
-export function makeDrive(journalBytesMax = 1 << 24): void {
-  Image.create(image, DESCRIPTION)
+export function makeDrive(journalBytesMax = 1 << 24, tier: TierChoice | null = null): void {
+  Image.create(image, DESCRIPTION, undefined, tier)
   const drive = new Drive(image, journalBytesMax)
   drive.media.write(0, noise(0, 2))
   for (const zone of [2, 3, 4, 5, 6, 7, 8, 9, 20]) {

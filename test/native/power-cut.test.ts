@@ -5,12 +5,15 @@ import { random } from './random.js'
 
 const POINTS = 150
 
-test.each([false, true])('drives come back from power cuts (failing calls: %s)', hasFaults => {
+test.each([
+  false,
+  true,
+])('drives come back from power cuts (failing calls: %s)', async hasFaults => {
   const { seed } = random(`power cuts, failing calls ${hasFaults}`)
   let points = 0
   let flushes = 0
   for (let next = seed; points < POINTS; next++) {
-    const result = new Simulation(next, hasFaults, POINTS - points).run()
+    const result = await new Simulation(next, hasFaults, POINTS - points).run()
     points += result.points
     flushes += result.flushes
   }

@@ -1,7 +1,7 @@
 /**
  * A disk that can lose power: what was written to the files of an image and when it was synced, and what may be left of it.
  *
- * The files are real ones in a folder in memory; this logs. A write is in units of 512 bytes: of each unit that was not synced
+ * The files are real ones in a folder in memory, the tier one of them; this logs. A write is in units of 512 bytes: of each unit that was not synced
  * any version since the last sync may be on the disk. A file that has grown may have its new length or not. Names change in
  * order, and are certain after a sync of the directory.
  */
@@ -173,11 +173,15 @@ export class SimDisk implements ImageFiles {
     this.onStep(step)
   }
 
-  /** Notes what has been stored into `data` through its mapping. */
+  /** Notes what the media has stored into `data` and the tier, and taken from them. */
   capture(): boolean {
-    const inode = this.#inodes.get('data')
+    return ['data', 'tier'].map(name => this.#capture(name)).some(isChanged => isChanged)
+  }
+
+  #capture(name: string): boolean {
+    const inode = this.#inodes.get(name)
     if (inode === undefined) return false
-    const fd = openSync(join(this.directory, 'data'), 'r')
+    const fd = openSync(join(this.directory, name), 'r')
     let isChanged = false
     try {
       const seen = new Set<number>()

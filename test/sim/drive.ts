@@ -1,75 +1,24 @@
 /**
  * A drive over an image, in one thread, doing what the workers of a daemon do: batches a queue, several writes in flight, their
- * bytes stored later than their write pointers move, acknowledged at the end of the batch. Beside it, the model of what a power
- * cut may leave.
+ * bytes stored later than their write pointers move, acknowledged at the end of the batch. With a tier there is the daemon's own
+ * tierer, whose steps begin anywhere, in the middle of a commit too, and go on when a flush has succeeded. Beside it, the model
+ * of what a power cut may leave.
  */
 import { mkdirSync, rmSync } from 'node:fs'
-import { Image, type ImageDescription, type ImageFiles } from '../../image/index.js'
-import { mapShared, type NativeMedia, openMedia, unmapShared } from '../../ublk-native/index.js'
+import { Image, type ImageFiles } from '../../image/index.js'
+import { mapShared, type NativeMedia, unmapShared } from '../../ublk-native/index.js'
 import * as zones from '../../zone-model/index.js'
 import type { Prng } from '../fakes/prng.js'
 import { type Found, InPlace, NEVER, SECTOR, SequentialZone, type Write } from './model.js'
+import { DEPTH, mediaOf, QUEUES, type Shape, STEP_MS } from './shape.js'
+import { SimTier } from './tier.js'
 
-export const QUEUES = 2
-export const DEPTH = 3
 const PAGE_SECTORS = 8
 
 interface InFlight {
   readonly zone: number
   readonly write: Write
   isStored: boolean
-}
-
-/** Everything that one seed decides before it begins. */
-export interface Shape {
-  readonly description: ImageDescription
-  readonly spareBytes: number
-  readonly sameFill: boolean
-  readonly journalBytesMax: number
-}
-
-export function shapeOf(rng: Prng): Shape {
-  const isWide = rng.below(4) === 0
-  const zoneSizeBytes = isWide ? 65536 : 32768
-  const geometry = {
-    zoneCount: isWide ? 64 : 8,
-    zoneSizeBytes,
-    zoneCapacityBytes: rng.below(2) === 0 ? zoneSizeBytes : zoneSizeBytes - 8192,
-    conventionalCount: isWide ? 58 : 2,
-    maxOpen: 3,
-    maxActive: 4,
-    blockSizeBytes: rng.below(3) === 0 ? 4096 : 512,
-  }
-  const tableWords = zones.ZoneTable.wordsNeeded(zones.Geometry.create(geometry), QUEUES, DEPTH)
-  return {
-    description: {
-      geometry,
-      queueCount: QUEUES,
-      depth: DEPTH,
-      // Something behind the table, as the daemon has its counters there.
-      tableBytes: tableWords * 4 + 64,
-      compression: rng.pick(['none', 'lz4', 'zstd'] as const),
-      device: { simulated: true },
-    },
-    spareBytes: rng.below(2) === 0 ? 0 : 65536,
-    sameFill: rng.below(4) !== 0,
-    journalBytesMax: rng.pick([16384, 65536, 1 << 20]),
-  }
-}
-
-export function mediaOf(shape: Shape, dataDirectory: string, directory: string): NativeMedia {
-  const geometry = zones.Geometry.create(shape.description.geometry)
-  return openMedia({
-    directory,
-    dataDirectory,
-    bytes: geometry.totalBytes,
-    regionBytes: geometry.zoneSizeBytes,
-    inPlaceBytes: geometry.conventionalCount * geometry.zoneSizeBytes,
-    sameFill: shape.sameFill,
-    compression: shape.description.compression,
-    spareBytes: shape.spareBytes,
-    create: false,
-  })
 }
 
 /** A restored drive: the working state in `stateDirectory`, made anew. */
@@ -89,6 +38,7 @@ export class SimDrive {
   time = 0
   /** When the last flush that succeeded began. */
   flushedAt = -1
+  readonly tier: SimTier | null = null
 
   constructor(
     readonly shape: Shape,
@@ -114,6 +64,11 @@ export class SimDrive {
     for (let zone = conventionalCount; zone < zoneCount; zone++)
       this.sequential.push(new SequentialZone(zoneCapacitySectors))
     this.inPlace = new InPlace(conventionalCount * zoneSizeSectors)
+    // Those that only look at what a power cut has left move nothing.
+    if (files === undefined || shape.tier === null) return
+    const { table, media } = this
+    const nowMs = (): number => this.time * STEP_MS
+    this.tier = new SimTier({ ...shape.tier, media, table, geometry: this.geometry, nowMs })
   }
 
   close(): void {
@@ -133,7 +88,7 @@ export class SimDrive {
   /** Something that a worker may do next. */
   step(): string {
     const queue = this.rng.below(QUEUES)
-    const choice = this.rng.below(100)
+    const choice = this.rng.below(this.tier === null ? 100 : 115)
     if (choice < 30) return this.#admit(queue)
     if (choice < 55) return this.#store(queue)
     if (choice < 63) return this.turn(queue)
@@ -142,7 +97,8 @@ export class SimDrive {
     if (choice < 90) return this.#reset()
     if (choice < 93) return this.finish(queue)
     if (choice < 96) return this.#openOrClose()
-    return this.#fail(queue)
+    if (choice < 100) return this.#fail(queue)
+    return choice < 110 ? this.tier!.step() : this.#repeat()
   }
 
   #pickZone(): number {
@@ -267,6 +223,19 @@ export class SimDrive {
     return `discard zone ${zone} ${offset + skip}+${length}`
   }
 
+  /** A write that comes twice, as after a crash: its pages take another place, from the tier too. */
+  #repeat(): string {
+    const zone = this.#pickZone()
+    const { epoch, isResetPending } = this.#zone(zone)
+    const acked = epoch.writes.filter(write => write.ackedAt <= this.time && !write.hasFailed)
+    if (acked.length === 0 || isResetPending || epoch.discards.length > 0) return 'nothing'
+    const { offset, count, bytes } = this.rng.pick(acked)
+    const result = this.media.write(this.#offset(zone, offset), bytes)
+    // There are not so many other places.
+    if (result < 0 && result !== -zones.ENOSPC) throw new Error(`the media failed with ${result}`)
+    return `again zone ${zone} ${offset}+${count}`
+  }
+
   #isIdle(zone: number): boolean {
     return !this.#zone(zone).isResetPending && !this.#inFlight.some(other => other?.zone === zone)
   }
@@ -311,7 +280,9 @@ export class SimDrive {
     const begin = this.time
     // In the new batches there may be something in flight already.
     for (let i = isQuiet ? 0 : this.rng.below(5); i > 0; i--) this.step()
+    const tell = this.tier?.commitBegins()
     const result = this.image.commit()
+    tell?.(result === 0)
     if (result !== 0) return result
     this.flushedAt = begin
     for (const zone of this.sequential) zone.flushed(begin)

@@ -8,8 +8,9 @@ import { Image } from '../../image/index.js'
 import { wpOf } from '../../zone-model/index.js'
 import { Prng } from '../fakes/prng.js'
 import { type Fault, SimDisk } from './disk.js'
-import { type Shape, SimDrive, shapeOf } from './drive.js'
+import { SimDrive } from './drive.js'
 import { NEVER, SECTOR } from './model.js'
+import { type Shape, shapeOf } from './shape.js'
 
 const LIVES = 3
 const STEPS = 40
@@ -38,7 +39,7 @@ export class Simulation {
   #disk!: SimDisk
   #drive!: SimDrive
   #isCommitting = false
-  /** The sync of `data` has failed: no flush can succeed any more. */
+  /** The sync of `data`, or of the tier, has failed: no flush can succeed any more. */
   #isLost = false
 
   constructor(
@@ -52,17 +53,19 @@ export class Simulation {
     this.#root = mkdtempSync('/dev/shm/zslab-sim-')
   }
 
-  run(): LifeResult {
+  async run(): Promise<LifeResult> {
     try {
       const first = join(this.#root, 'image-0')
-      Image.create(first, this.#shape.description)
-      this.#live(first, null)
+      const { description, tier } = this.#shape
+      const choice = tier === null ? null : { path: 'tier', slotCount: tier.slotCount }
+      Image.create(first, description, undefined, choice)
+      await this.#live(first, null)
       for (let life = 1; life < LIVES && !this.#isEnough(); life++) {
         const next = join(this.#root, `image-${life}`)
         this.#disk.cut(next, this.#cutRng)
         const before = this.#drive
         before.close()
-        this.#live(next, before)
+        await this.#live(next, before)
       }
       this.#drive.close()
       return this.result
@@ -81,7 +84,7 @@ export class Simulation {
     return this.result.points >= this.pointsMax
   }
 
-  #live(directory: string, before: SimDrive | null): void {
+  async #live(directory: string, before: SimDrive | null): Promise<void> {
     this.#history.push(`--- life in ${directory}`)
     this.#disk = new SimDisk(
       directory,
@@ -89,13 +92,16 @@ export class Simulation {
       step => this.#others(step),
     )
     this.#isLost = false
-    this.#disk.adopt(['superblock', 'map', 'journal', 'data'])
+    const names = ['superblock', 'map', 'journal', 'data']
+    this.#disk.adopt(this.#shape.tier === null ? names : [...names, 'tier'])
     const state = join(this.#root, 'state')
     this.#drive = new SimDrive(this.#shape, directory, state, this.#rng, this.#disk)
     if (before !== null) inherit(before, this.#drive)
     for (let i = 0; i < STEPS && !this.#isEnough() && !this.#isLost; i++) {
       if (this.#rng.below(9) === 0) this.#flush()
       else this.#step()
+      const wentOn = await this.#drive.tier?.breathe()
+      if (wentOn === true && this.#disk.capture()) this.#event('the tierer went on')
     }
   }
 
@@ -133,7 +139,7 @@ export class Simulation {
     if (fault === null || fault.hit === null || result !== fault.errno)
       throw new Error(`the flush gave ${result} without a fault that says so`)
     const again = this.#drive.flush()
-    this.#isLost = fault.hit === 'sync data'
+    this.#isLost = fault.hit === 'sync data' || fault.hit === 'sync tier'
     if (this.#isLost ? again === fault.errno : again === 0) return
     throw new Error(`the flush after a fault in ${fault.hit} gave ${again}`)
   }

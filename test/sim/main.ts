@@ -36,7 +36,7 @@ try {
   do {
     const seed = first + seeds
     const faults = values.seed === undefined ? seed % 2 === 1 : values.faults
-    const result = new Simulation(seed, faults).run()
+    const result = await new Simulation(seed, faults).run()
     points += result.points
     flushes += result.flushes
     failed += result.failedFlushes

@@ -42,6 +42,7 @@ constexpr Constant LAYOUT[] = {
     {"REGION_BYTES", sizeof(Region)},
     {"REGION_READY", offsetof(Region, ready)},
     {"REGION_SPARE", offsetof(Region, spare)},
+    {"REGION_SLOT", offsetof(Region, slot)},
     SAME(UBLK_MAX_QUEUE_DEPTH),
     {"DEV_INFO_BYTES", sizeof(ublksrv_ctrl_dev_info)},
     {"DEV_INFO_NR_HW_QUEUES", offsetof(ublksrv_ctrl_dev_info, nr_hw_queues)},

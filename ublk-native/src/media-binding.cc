@@ -115,7 +115,7 @@ Napi::Value closeMedia(const Napi::CallbackInfo& info) {
 }
 
 // openMedia(directory | null, dataDirectory | null, sameFill, create, tier | null, numbers): object | Outcome (`syscall` says what is wrong). `numbers`: bytes,
-// regionBytes, inPlaceBytes, codec, level, spareBytes, limitBytes.
+// regionBytes, inPlaceBytes, codec, level, spareBytes, limitBytes, tierOffset.
 Napi::Value openMedia(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
@@ -125,7 +125,7 @@ Napi::Value openMedia(const Napi::CallbackInfo& info) {
   options.sameFill = arguments.boolean(2);
   options.create = arguments.boolean(3);
   if (!arguments.isNull(4)) options.tier = arguments.string(4);
-  uint64_t numbers[7] = {};
+  uint64_t numbers[8] = {};
   for (size_t i = 0; i < std::size(numbers); i++)
     numbers[i] = static_cast<uint64_t>(arguments.integer(5 + i));
   if (!arguments.ok()) return env.Undefined();
@@ -136,6 +136,7 @@ Napi::Value openMedia(const Napi::CallbackInfo& info) {
   options.level = static_cast<int>(numbers[4]);
   options.spareBytes = numbers[5];
   options.limitBytes = numbers[6];
+  options.tierOffset = numbers[7];
   std::unique_ptr<Media> media;
   std::string problem;
   const int result = Media::open(options, media, problem);

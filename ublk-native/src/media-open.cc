@@ -216,7 +216,9 @@ int Media::recount() {
       Tally(*this, page << PAGE_SHIFT).count(kinds_[page], word(page), 1);
     }
   }
-  for (uint64_t index = 0; index < regionCount_; index++)
+  // Of an image that was killed the last commit may point to what has moved since. After a power cut it cannot: owner 0.
+  const bool mayRelease = !durable_ || header_->owner == 0;
+  for (uint64_t index = 0; mayRelease && index < regionCount_; index++)
     if (const int failed = release(index); failed != 0) return failed;
   header_->owner = getpid();
   return 0;

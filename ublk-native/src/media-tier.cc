@@ -110,7 +110,7 @@ int Media::demote(uint64_t index, uint64_t slot, uint64_t end, unsigned kinds, D
   }
   if (moving.empty()) return 0;
   __atomic_store_n(&region.slot, slot, __ATOMIC_RELEASE);
-  if (const int bad = writeTier(runs, (slot - 1) * stride_ - base); bad != 0) return bad;
+  if (const int bad = writeTier(runs, slotAt(slot) - base); bad != 0) return bad;
   turn.lock();
   if (region.epoch != epoch) {
     punchRest(index);
@@ -163,7 +163,7 @@ int Media::dropSlot(uint64_t index) {
   Region& region = regions_[index];
   if (load64(&region.tieredPages) != 0) return -EBUSY;
   const uint64_t slot = __atomic_exchange_n(&region.slot, 0, __ATOMIC_ACQ_REL);
-  uint64_t range[2] = {(slot - 1) * stride_, stride_};
+  uint64_t range[2] = {slotAt(slot), stride_};
   // Not a block device, or one that cannot: a file gives its blocks back, else the bytes stay, which nobody will read.
   if (slot == 0 || tierFd_ < 0 || ioctl(tierFd_, BLKDISCARD, range) == 0) return 0;
   return punch(tierFd_, range[0], range[1]);
@@ -181,7 +181,7 @@ int Media::fetch(uint64_t page, uint64_t length, uint8_t* target) const {
   if (tierFd_ < 0 || slot == 0 || from > stride_ || from + length > stride_) return -EIO;
   const uint64_t block = from & ~PAGE_MASK;
   const uint64_t end = roundUp(from + length, PAGE_BYTES);
-  const int bad = readAll(tierFd_, target, end - block, (slot - 1) * stride_ + block);
+  const int bad = readAll(tierFd_, target, end - block, slotAt(slot) + block);
   __atomic_fetch_add(&regions_[index].tierReads, roundUp(length, PAGE_BYTES) / PAGE_BYTES,
                      __ATOMIC_RELAXED);
   return bad != 0 ? bad : static_cast<int>(from - block);

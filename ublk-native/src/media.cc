@@ -345,21 +345,10 @@ int Media::flush() {
 }
 
 Region Media::region(uint64_t index) const {
-  const Region& from = regions_[index];
   Region copy{};
-  copy.cursor = load64(&from.cursor);
-  copy.ready = load64(&from.ready);
-  copy.spare = load64(&from.spare);
-  copy.rawPages = load64(&from.rawPages);
-  copy.fillPages = load64(&from.fillPages);
-  copy.compressedPages = load64(&from.compressedPages);
-  copy.compressedBytes = load64(&from.compressedBytes);
-  copy.slot = load64(&from.slot);
-  copy.tieredPages = load64(&from.tieredPages);
-  copy.tieredBytes = load64(&from.tieredBytes);
-  copy.punched = load64(&from.punched);
-  copy.tierReads = load64(&from.tierReads);
-  copy.tierWrites = load64(&from.tierWrites);
+  const auto* from = reinterpret_cast<const uint64_t*>(regions_ + index);
+  auto* to = reinterpret_cast<uint64_t*>(&copy);
+  for (size_t i = 0; i < sizeof copy / sizeof *to; i++) to[i] = load64(from + i);
   return copy;
 }
 

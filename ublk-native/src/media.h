@@ -39,6 +39,7 @@ struct MediaOptions {
   std::string directory;  // empty: anonymous memory
   std::string dataDirectory;  // not empty: an image, whose `data` is there and has to outlive a power cut
   std::string tier;  // a file or block device; empty: none
+  uint64_t tierOffset = 0;  // where its first slot begins
   uint64_t bytes = 0;
   uint64_t regionBytes = 0;  // a power of two; 0: everything is in place
   uint64_t inPlaceBytes = 0;
@@ -131,6 +132,7 @@ class Media {
   void dropSpare(Region& region);
   int emptyRegion(uint64_t index);
   int punchRest(uint64_t index);
+  bool fits(uint64_t more) const;
   bool hasRoom(uint64_t more);
   bool giveBackSpare();
   bool giveBackSpareLocked();
@@ -173,6 +175,7 @@ class Media {
     return options_.inPlaceBytes + (index - (options_.inPlaceBytes >> regionShift_)) * stride_;
   }
   uint64_t positionOf(uint64_t page) const;
+  uint64_t slotAt(uint64_t slot) const { return options_.tierOffset + (slot - 1) * stride_; }
 
   MediaOptions options_;
   bool durable_ = false;  // an image

@@ -95,8 +95,7 @@ int Media::extend(uint64_t index, uint64_t end) {
   const uint64_t enough = roundUp(end, PAGE_BYTES) - ready;
   for (const uint64_t length : {plenty, enough}) {
     for (int attempt = 0; attempt < 2; attempt++) {
-      const bool fits = options_.limitBytes == 0 || usedBytes() + length <= options_.limitBytes;
-      const int full = fits ? makeReady(baseOf(index) + ready, length) : -ENOSPC;
+      const int full = fits(length) ? makeReady(baseOf(index) + ready, length) : -ENOSPC;
       if (full == 0) {
         __atomic_fetch_add(&header_->usedBytes, static_cast<int64_t>(length), __ATOMIC_RELAXED);
         __atomic_store_n(&region.ready, ready + length, __ATOMIC_RELEASE);
@@ -109,12 +108,14 @@ int Media::extend(uint64_t index, uint64_t end) {
   return -ENOSPC;
 }
 
-// Whether `more` bytes may be used in place.
-bool Media::hasRoom(uint64_t more) {
-  const uint64_t limit = options_.limitBytes;
-  if (limit == 0 || usedBytes() + more <= limit) return true;
-  return giveBackSpare() && usedBytes() + more <= limit;
+// What an image's emptied regions have goes with the next commit.
+bool Media::fits(uint64_t more) const {
+  const uint64_t used = usedBytes() - (durable_ ? spareBytes() : 0);
+  return options_.limitBytes == 0 || used + more <= options_.limitBytes;
 }
+
+// Whether `more` bytes may be used in place.
+bool Media::hasRoom(uint64_t more) { return fits(more) || (giveBackSpare() && fits(more)); }
 
 // Memory has run out: whether there was any to give back.
 bool Media::giveBackSpare() {
@@ -156,6 +157,9 @@ int Media::emptyRegion(uint64_t index) {
   region.emptied++;
   dropSpare(region);
   const uint64_t ready = region.ready;
+  // Of an image all of it stays until trim(), and the holes in it count as memory until then.
+  const uint64_t holes = durable_ ? std::exchange(region.punched, 0) : 0;
+  __atomic_fetch_add(&header_->usedBytes, static_cast<int64_t>(holes), __ATOMIC_RELAXED);
   const uint64_t others = spareBytes();
   const uint64_t limit = durable_ ? UINT64_MAX : options_.spareBytes;
   const uint64_t room = limit > others ? limit - others : 0;
