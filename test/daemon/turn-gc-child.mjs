@@ -125,7 +125,7 @@ function serve(count) {
   return requests > count / 4 && failed < requests / 20 ? 'ok' : `${failed} of ${requests} failed`
 }
 
-const warm = serve(1_000_000)
+const warm = serve(300_000)
 globalThis.gc()
 process.stdout.write(`BEGIN ${warm}\n`)
 const result = serve(Number(turns))

@@ -3,7 +3,7 @@
  * TypeScript, and the tests must not depend on a build that may be old.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -47,6 +47,18 @@ export function compile(
   const { LD_PRELOAD: _, ...env } = process.env
   execFileSync(process.execPath, [compiler, '-p', config], { stdio: 'inherit', env })
   if (transform !== undefined) change(directory, transform)
+  return compiledIn(directory)
+}
+
+/** The same, with other JavaScript: compiled once is enough. */
+export function changed(compiled: Compiled, transform: Transform): Compiled {
+  const directory = mkdtempSync(join(tmpdir(), 'zslab-compiled-'))
+  cpSync(compiled.directory, directory, { recursive: true })
+  change(directory, transform)
+  return compiledIn(directory)
+}
+
+function compiledIn(directory: string): Compiled {
   return {
     directory,
     url: path => pathToFileURL(join(directory, path)).href,

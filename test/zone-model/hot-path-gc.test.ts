@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { collectionsBetweenMarks } from '../fakes/collections.js'
-import { type Compiled, compile } from '../fakes/compiled.js'
+import { type Compiled, changed, compile } from '../fakes/compiled.js'
 
 const CHILD = fileURLToPath(new URL('hot-path-gc-child.mjs', import.meta.url))
 const HEAD = 'export function admitRead(table, zone, offsetSectors, countSectors) {'
@@ -19,7 +19,7 @@ function waste(path: string, source: string): string {
 
 beforeAll(() => {
   plain = compile(['zone-model'])
-  wasteful = compile(['zone-model'], { transform: waste })
+  wasteful = changed(plain, waste)
 })
 afterAll(() => {
   plain.remove()
