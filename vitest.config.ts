@@ -17,9 +17,17 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/native/**', 'test/kernel/**'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
-      { test: { name: 'native', include: ['test/native/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'native',
+          include: ['test/native/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'kernel',

@@ -15,6 +15,7 @@ import {
   type NativeMedia,
   openCharDevice,
   UBLK_F_CMD_IOCTL_ENCODE,
+  UBLK_F_SUPPORT_ZERO_COPY,
   UBLK_F_USER_COPY,
   UBLK_F_USER_RECOVERY,
   UBLK_F_USER_RECOVERY_REISSUE,
@@ -172,12 +173,14 @@ export class Device {
     kept: DeviceRecord | null = null,
   ): Promise<Device> {
     const { control } = host
+    // Of Linux 6.15; older kernels take the flag away. Of use for the tier only (docs/BENCHMARKS.md).
+    const lending = tier === null ? 0 : UBLK_F_SUPPORT_ZERO_COPY
     const added = await control.addDevice({
       id: options.id,
       queueCount: options.queues,
       depth: options.depth,
       maxIoBytes: MAX_IO_BYTES,
-      flags: flagsOf(options),
+      flags: flagsOf(options) | lending,
     })
     let device: Device | null = null
     try {
@@ -192,6 +195,7 @@ export class Device {
       const sizes = { queueCount, depth, maxIoBytes, tableQueueCount, tableDepth }
       const record = newRecord(added.id, options, sizes)
       if (tier !== null) record.tierIsMade = tier.isMade
+      record.lends = (added.flags & lending) !== 0
       device = new Device(record, geometry, image, host)
       device.#tier = tier
       writeRecord(device.record)
@@ -224,6 +228,7 @@ export class Device {
     await startRecovery(id, host.control, host.delay)
     const record = newRecord(id, old.options, old)
     if (old.tierIsMade !== undefined) record.tierIsMade = old.tierIsMade
+    record.lends = old.lends === true
     const image = old.options.image == null ? null : DriveImage.find(old.options.image)
     const device = new Device(record, geometry, image, host)
     try {
@@ -326,6 +331,7 @@ export class Device {
       queueCount,
       depth,
       maxIoBytes,
+      lends: this.record.lends === true,
       latency: options.latency ?? 'none',
       tickets: this.image?.ticketMemory ?? null,
     }

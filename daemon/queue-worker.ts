@@ -38,6 +38,8 @@ export interface WorkerTask extends SharedTask {
   queueCount: number
   depth: number
   maxIoBytes: number
+  /** See openQueue. */
+  lends: boolean
   /** As `--latency` takes it. */
   latency: string
   /** What is to survive a power cut waits for tickets: see flush-tickets.ts. Null: nothing is. */
@@ -108,6 +110,7 @@ function run(task: WorkerTask): void {
     depth: task.depth,
     maxIoBytes: task.maxIoBytes,
     media,
+    lends: task.lends,
     marks: new Int32Array(buffer),
     markByteOffsets: [
       state.table.markByteOffset(task.queueId, 0),

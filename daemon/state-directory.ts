@@ -26,6 +26,8 @@ export interface DeviceRecord {
   options: DeviceOptions
   /** Whether the file of its tier was made for it. */
   tierIsMade?: boolean
+  /** Whether the kernel lends the pages of its requests (UBLK_F_SUPPORT_ZERO_COPY). */
+  lends?: boolean
 }
 
 /** Whether the daemon that wrote this record still lives. */

@@ -167,8 +167,8 @@ const BAD: [string, Record<string, string>, string][] = [
   ['cxxZones', { 'ublk-native/src/media.cc': 'int zone_of(long offset);' }, 'zone_of'],
   [
     'cxxSize',
-    { 'ublk-native/src/a.cc': 'x;\n'.repeat(1900), 'ublk-native/src/b.h': 'x;\n'.repeat(1900) },
-    '3800 lines',
+    { 'ublk-native/src/a.cc': 'x;\n'.repeat(2000), 'ublk-native/src/b.h': 'x;\n'.repeat(2000) },
+    '4000 lines',
   ],
   [
     'documentedErrors',

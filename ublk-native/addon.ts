@@ -115,6 +115,7 @@ export interface Addon {
     markOffset1: number,
     userCopyBase: number,
     fakeDescriptorsFd: number,
+    lends: boolean,
   ): NativeQueue | NativeOutcome
   mapShared(path: string, bytes: number, create: boolean): ArrayBuffer | NativeOutcome
   unmapShared(buffer: ArrayBuffer): number

@@ -23,6 +23,8 @@ export interface QueueOptions {
   marks: Int32Array
   /** Where in `marks` the 8 bytes of each parity's mark are, in bytes from its start; multiples of 8. */
   markByteOffsets: readonly [number, number]
+  /** The device has UBLK_F_SUPPORT_ZERO_COPY: reads of raw pages in the tier are not copied. */
+  lends?: boolean
   /**
    * For tests and benches, without a kernel that has ublk: `charFd` is a file, payloads are at
    * userCopyBase + (tag << 25) in it, and `descriptorsFd` is a file of `depth` descriptors. A fetch or commit is a no-op of
@@ -50,6 +52,7 @@ export function openQueue(options: QueueOptions): Queue {
     options.markByteOffsets[1],
     fake?.userCopyBase ?? UBLKSRV_IO_BUF_OFFSET,
     fake?.descriptorsFd ?? -1,
+    options.lends ?? false,
   )
   if (isOutcome(opened)) {
     throw new UblkError(opened.syscall, opened.result, `ublk queue ${options.queueId}`)

@@ -171,6 +171,11 @@ export const kernelRelease = readFileSync('/proc/sys/kernel/osrelease', 'utf8').
 /** [6, 12] for 6.12.95+deb12-amd64. */
 const kernelVersion = kernelRelease.split('.').slice(0, 2).map(Number) as [number, number]
 
+/** Whether this kernel is of that series or newer. */
+export function isAtLeast([major, minor]: readonly [number, number]): boolean {
+  return kernelVersion[0] > major || (kernelVersion[0] === major && kernelVersion[1] >= minor)
+}
+
 /** What a test needs of the machine. */
 interface Needs {
   filesystem?: string
@@ -184,8 +189,7 @@ export function needs(
   context: { skip(note?: string): void },
   { filesystem, program, kernel }: Needs,
 ) {
-  const [major, minor] = kernelVersion
-  if (kernel !== undefined && (major < kernel[0] || (major === kernel[0] && minor < kernel[1]))) {
+  if (kernel !== undefined && !isAtLeast(kernel)) {
     context.skip(`needs Linux ${kernel.join('.')} or newer`)
   }
   if (filesystem !== undefined && !hasFilesystem(filesystem)) {

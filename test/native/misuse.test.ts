@@ -57,7 +57,7 @@ const CALLS: readonly (readonly [string, readonly unknown[], readonly Kind[]])[]
   ['openMedia', [null, BYTES, true, true], ['string?', 'integer', 'boolean', 'boolean']],
   [
     'openQueue',
-    [0, 0, 8, 4096, handle, new Int32Array(8), 0, 8, 0, 0],
+    [0, 0, 8, 4096, handle, new Int32Array(8), 0, 8, 0, 0, false],
     [
       'integer',
       'integer',
@@ -145,7 +145,7 @@ describe('queue', () => {
 
   test('marks must be inside their array, buffers in whole pages', () => {
     const open = (...changed: readonly (readonly [number, unknown])[]) => {
-      const args: unknown[] = [0, 0, 8, 4096, handle, new Int32Array(8), 0, 8, 0, 0]
+      const args: unknown[] = [0, 0, 8, 4096, handle, new Int32Array(8), 0, 8, 0, 0, false]
       for (const [index, value] of changed) args[index] = value
       return () => native['openQueue']!(...args)
     }

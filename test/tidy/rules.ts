@@ -20,7 +20,7 @@ export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', '
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
-const CXX_LINES_MAX = 3725
+const CXX_LINES_MAX = 3850
 
 export function folderOf(path: string): string {
   return path.split('/')[0]!

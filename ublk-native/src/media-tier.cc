@@ -174,6 +174,21 @@ bool Media::followsInTier(uint64_t page) const {
          regionOf(page << PAGE_SHIFT) == regionOf((page - 1) << PAGE_SHIFT);
 }
 
+uint64_t Media::inTier(uint64_t offset, uint64_t length) {
+  if (((offset | length) & PAGE_MASK) != 0 || !contains(offset, length)) return NOWHERE;
+  if (prepare(offset, length) != 0) return NOWHERE;
+  const uint64_t first = pageOf(offset);
+  if (kind(first) != (PAGE_RAW | PAGE_TIERED)) return NOWHERE;
+  for (uint64_t page = first + 1; page < pageOf(offset + length); page++)
+    if (!followsInTier(page)) return NOWHERE;
+  const uint64_t index = regionOf(offset);
+  const uint64_t slot = load64(&regions_[index].slot);
+  const uint64_t from = positionOf(first) - baseOf(index);
+  if (slot == 0 || (from & PAGE_MASK) != 0 || from + length > stride_) return NOWHERE;
+  __atomic_fetch_add(&regions_[index].tierReads, length / PAGE_BYTES, __ATOMIC_RELAXED);
+  return slotAt(slot) + from;
+}
+
 int Media::fetch(uint64_t page, uint64_t length, uint8_t* target) const {
   const uint64_t index = regionOf(page << PAGE_SHIFT);
   const uint64_t slot = load64(&regions_[index].slot);

@@ -99,6 +99,9 @@ class Media {
   // Of a page in the tier: `length` bytes from its first into `target` (aligned to a page, with room for one more). Returns
   // where they begin in it, or -errno.
   int fetch(uint64_t page, uint64_t length, uint8_t* target) const;
+  // Where in the tier a range of whole pages lies raw and in one piece, on whole pages of it; or NOWHERE. It counts as read.
+  uint64_t inTier(uint64_t offset, uint64_t length);
+  int tierFd() const { return tierFd_; }
   // Whether a raw page in the tier lies right behind the one before it.
   bool followsInTier(uint64_t page) const;
   // demote(), release() and dropSlot() of media.ts, for one thread at a time.

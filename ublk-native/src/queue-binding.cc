@@ -103,7 +103,7 @@ Napi::Object describe(Napi::Env env, QueueBinding& binding, const QueueOptions& 
   return object;
 }
 
-// openQueue(charFd, queueId, depth, maxIoBytes, media, marks, offset0, offset1, userCopyBase, fakeFd): object | Outcome
+// openQueue(charFd, queueId, depth, maxIoBytes, media, marks, offset0, offset1, userCopyBase, fakeFd, lends): object | Outcome
 Napi::Value openQueue(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
@@ -117,6 +117,7 @@ Napi::Value openQueue(const Napi::CallbackInfo& info) {
   const int64_t offsets[2] = {arguments.integer(6), arguments.integer(7)};
   options.userCopyBase = static_cast<uint64_t>(arguments.integer(8));
   options.fakeDescriptorsFd = static_cast<int>(arguments.integer(9, -1, INT32_MAX));
+  options.lends = arguments.boolean(10) && options.fakeDescriptorsFd < 0;
   if (!arguments.ok()) return env.Undefined();
   if (options.media == nullptr) return typeError(env, "media must be an open one of openMedia()");
   if (options.maxIoBytes % PAGE_BYTES != 0)

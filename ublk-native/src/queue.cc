@@ -12,9 +12,6 @@
 namespace ublk {
 namespace {
 
-// user_data of what is not a tag.
-constexpr uint64_t KICK = uint64_t{1} << 32;
-constexpr uint64_t MARK = uint64_t{1} << 33;
 constexpr uint64_t KICK_FOR_EVER = uint64_t{1} << 32;
 constexpr uint32_t MARK_BYTES = 8;
 
@@ -75,8 +72,8 @@ int Queue::openEvents(const char** syscall) {
 
 int Queue::openRing(const char** syscall) {
   *syscall = "io_uring_setup";
-  // Room for a turn at its largest: every tag, a mark, a poll. So the submission queue is never full.
-  const uint32_t entries = options_.depth + 2;
+  // Room for a turn at its largest: every tag (twice when its pages are lent), a mark, a poll. So the submission queue is not full.
+  const uint32_t entries = options_.depth * (options_.lends ? 2 : 1) + 2;
   const uint32_t wishes[] = {
       SETUP_SUBMIT_ALL | SETUP_COOP_TASKRUN | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN,
       SETUP_SUBMIT_ALL | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN,
@@ -92,8 +89,10 @@ int Queue::openRing(const char** syscall) {
   }
   if (bad != 0) return bad;
   ringOpen_ = true;
+  const int files[] = {options_.charFd, options_.media->tierFd()};
   if (fake_ == nullptr)
-    fixedFile_ = io_uring_register_files(&ring_, &options_.charFd, 1) == 0;
+    fixedFile_ = io_uring_register_files(&ring_, files, 2) == 0;
+  openLoans();
 #ifdef IORING_SETUP_SQE128
   io_uring_register_ring_fd(&ring_);  // saves a look-up a turn; liburing 2.2; as well without
 #endif
@@ -136,14 +135,14 @@ io_uring_sqe* Queue::nextSqe() {
   return sqe;
 }
 
-void Queue::queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t addr) {
+io_uring_sqe* Queue::queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t addr) {
   io_uring_sqe* sqe = nextSqe();
   sqe->user_data = tag;
   if (fake_ != nullptr) {
     sqe->opcode = IORING_OP_NOP;
-    if (op != UBLK_U_IO_COMMIT_AND_FETCH_REQ) return;
-    fake_[tag].addr = static_cast<uint32_t>(result) | addr << 32;
-    return;
+    if (op == UBLK_U_IO_COMMIT_AND_FETCH_REQ)
+      fake_[tag].addr = static_cast<uint32_t>(result) | addr << 32;
+    return sqe;
   }
   sqe->opcode = OP_URING_CMD;
   sqe->fd = fixedFile_ ? 0 : options_.charFd;
@@ -152,6 +151,7 @@ void Queue::queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t add
   auto* bytes = reinterpret_cast<uint8_t*>(sqe);
   std::memcpy(bytes + SQE_CMD_OP, &op, sizeof op);
   std::memcpy(bytes + SQE_CMD, &command, sizeof command);
+  return sqe;
 }
 
 void Queue::queueFetches() {
@@ -213,8 +213,11 @@ int Queue::turn(uint32_t count, uint32_t parity, bool stamp) {
   if (!fetched_) queueFetches();
   uint32_t ready = 0;
   bool appended = false;
+  if (!loans_.empty())
+    if (const int bad = startLoans(count); bad != 0) return bad;
   for (uint32_t i = 0; i < count; i++) {
     Command& command = commands_[i];
+    if (!loans_.empty() && loans_[command.tag] != Loan::none) continue;
     const int32_t ordered = command.result;  // below 0 with a WRITE: what to commit when its bytes are stored
     command.result = execute(command);
     const bool append = (command.kind & COMMAND_APPEND_BIT) != 0;
@@ -232,6 +235,8 @@ int Queue::turn(uint32_t count, uint32_t parity, bool stamp) {
     queueCommand(command.tag, UBLK_U_IO_COMMIT_AND_FETCH_REQ, command.result, address);
   }
   if (appended) queueMark(parity);
+  if (!loans_.empty())
+    if (const int bad = settleLoans(count, ready); bad != 0) return bad;
   if (!stamp) return wait(ready);
   clock_[0] = nowUs();
   const int delivered = wait(ready);
@@ -289,6 +294,8 @@ uint32_t Queue::reap(uint32_t ready) {
     seen++;
     if (cqe->user_data == KICK) {
       onKick(*cqe);
+    } else if ((cqe->user_data & LOAN_MASK) != 0) {
+      onLoan(*cqe);
     } else if (cqe->user_data == MARK) {
       // Without its mark a crash could apply an append twice.
       if (cqe->res < 0 && failedResult_ == 0) {

@@ -23,7 +23,16 @@ struct QueueOptions {
   uint8_t* marks[2];
   uint64_t userCopyBase;
   int fakeDescriptorsFd;  // -1: a real queue
+  bool lends;  // the kernel lends a request's pages to the ring (UBLK_F_SUPPORT_ZERO_COPY)
 };
+
+// user_data of what is not a tag alone.
+inline constexpr uint64_t KICK = uint64_t{1} << 32;
+inline constexpr uint64_t MARK = uint64_t{1} << 33;
+inline constexpr uint64_t LEND = uint64_t{1} << 34;
+inline constexpr uint64_t LENT = uint64_t{1} << 35;
+inline constexpr uint64_t RETURN = uint64_t{1} << 36;
+inline constexpr uint64_t LOAN_MASK = LEND | LENT | RETURN;
 
 class Queue {
  public:
@@ -48,6 +57,8 @@ class Queue {
 
  private:
   enum class TagState : uint8_t { kernel, delivered, executed, gone };
+  // Of a READ that its pages are lent for.
+  enum class Loan : uint8_t { none, reading, read, failed, refused };
 
   int openRing(const char** syscall);
   int openEvents(const char** syscall);
@@ -55,7 +66,7 @@ class Queue {
   uint64_t position(uint32_t tag) const;
   io_uring_sqe* nextSqe();
   void queueFetches();
-  void queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t addr);
+  io_uring_sqe* queueCommand(uint32_t tag, uint32_t op, int32_t result, uint64_t addr);
   void queueMark(uint32_t parity);
   void queueKickPoll();
   bool admit(uint32_t count);
@@ -66,6 +77,12 @@ class Queue {
   uint32_t reap(uint32_t ready);
   void onTag(uint32_t tag, int32_t result, uint32_t& ready);
   void onKick(const io_uring_cqe& cqe);
+  // queue-loans.cc
+  void openLoans();
+  int startLoans(uint32_t count);
+  uint64_t lendable(const Command& command);
+  int settleLoans(uint32_t count, uint32_t& ready);
+  void onLoan(const io_uring_cqe& cqe);
   int32_t fakeResult(uint32_t tag) const;
 
   QueueOptions options_{};
@@ -87,6 +104,8 @@ class Queue {
   const uint8_t* stage_ = nullptr;
   double* clock_ = nullptr;
   std::vector<TagState> states_;
+  std::vector<Loan> loans_;  // by tag; empty: nothing is lent
+  uint32_t reading_ = 0;
   uint32_t goneCount_ = 0;
   uint32_t failedTag_ = 0;
   int failedResult_ = 0;

@@ -109,6 +109,8 @@ static_assert(offsetof(ublk_params, discard) == 40 && offsetof(ublk_params, zone
 
 inline constexpr uint32_t UBLK_U_IO_FETCH_REQ = ioctlCode(DIRECTION_READ_WRITE, 16, 0x20);
 inline constexpr uint32_t UBLK_U_IO_COMMIT_AND_FETCH_REQ = ioctlCode(DIRECTION_READ_WRITE, 16, 0x21);
+inline constexpr uint32_t UBLK_U_IO_REGISTER_IO_BUF = ioctlCode(DIRECTION_READ_WRITE, 16, 0x23);
+inline constexpr uint32_t UBLK_U_IO_UNREGISTER_IO_BUF = ioctlCode(DIRECTION_READ_WRITE, 16, 0x24);
 static_assert(UBLK_U_IO_FETCH_REQ == 0xc0107520 && UBLK_U_IO_COMMIT_AND_FETCH_REQ == 0xc0107521);
 
 inline constexpr uint32_t UBLK_MAX_QUEUE_DEPTH = 4096;
