@@ -8,8 +8,29 @@
 import type { Geometry } from './geometry.js'
 import type { ReportOptions, ZoneDescriptor } from './report.js'
 
+/**
+ * The bytes of a drive that lie in this process' memory. Everything is done when a call returns, and nothing throws: 0, or
+ * -errno as a {@link ZoneIoError} would have it. The rules are those of the device, which sees what is done here.
+ */
+export interface DirectAccess {
+  /**
+   * The zone's bytes, as many as its capacity. Valid until the zone is reset: after that it may be of length 0, or another
+   * zone's. What lies past the write pointer means nothing. Only for looking: what is written into it breaks the drive.
+   *
+   * @throws ZoneIoError EINVAL for a number that is none of a zone, ENOMEM
+   */
+  zone(zone: number): Uint8Array
+  /** In a sequential zone only at the write pointer. Copies `source`; makes no garbage. */
+  write(sector: number, source: Uint8Array): number
+  reset(zone: number): number
+}
+
 export interface ZonedDevice {
   readonly geometry: Geometry
+  /** Only of drives whose bytes are in this process' memory. */
+  readonly direct?: DirectAccess
+  /** Memory for reads and writes, zeros, aligned as the device wants it. Whole blocks. Any other memory may be refused. */
+  allocate(bytes: number): Uint8Array
   /** Zones in order, all or those that the options select. */
   report(options?: ReportOptions): Promise<ZoneDescriptor[]>
   /** Fills all of `target`; what was not written since the zone's last reset is zeros. */

@@ -20,6 +20,11 @@ import { EINVAL, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
 import { undoWrite } from './undo.js'
 import { ZoneTable } from './zone-table.js'
 
+/** What the caller is told: that of the kernel, but EINVAL where it would not have let the request through to a device. */
+export function errnoOfRefusal(status: number): number {
+  return status === STATUS_LBA_OUT_OF_RANGE ? EINVAL : errnoOfStatus(status)
+}
+
 /** Options of an emulated drive: its geometry, and where its bytes are (by default in memory). */
 export interface EmulatedDriveOptions extends GeometryOptions {
   /** At least as large as the drive. Closed with it. */
@@ -27,7 +32,7 @@ export interface EmulatedDriveOptions extends GeometryOptions {
 }
 
 /** The only tag that this drive uses: its requests are done one at a time. */
-const SLOT = 0
+export const SLOT = 0
 
 /**
  * Makes an empty drive.
@@ -35,17 +40,21 @@ const SLOT = 0
  * @throws ZoneModelError `ZONE_ERR_GEOMETRY` for options that make no drive
  */
 export function createEmulatedDrive(options: EmulatedDriveOptions): EmulatedDrive {
-  const geometry = Geometry.create(options)
+  const table = createTable(Geometry.create(options))
+  return new EmulatedDrive(table, options.media ?? new MemoryMedia(table.geometry.totalBytes))
+}
+
+/** The table of a drive of this process, whose zones are all empty. */
+export function createTable(geometry: Geometry): ZoneTable {
   const words = new Int32Array(new SharedArrayBuffer(ZoneTable.wordsNeeded(geometry, 1, 1) * 4))
   ZoneTable.format(words, geometry, 1, 1)
-  const media = options.media ?? new MemoryMedia(geometry.totalBytes)
-  return new EmulatedDrive(new ZoneTable(words, geometry, 1, 1), media)
+  return new ZoneTable(words, geometry, 1, 1)
 }
 
 /** A {@link ZonedDevice} made of a zone table and a media. */
 export class EmulatedDrive implements ZonedDevice {
   readonly geometry: Geometry
-  private isDisposed = false
+  protected isDisposed = false
 
   constructor(
     /** The rules, for tests and tools; changing it changes the drive. */
@@ -53,6 +62,10 @@ export class EmulatedDrive implements ZonedDevice {
     private readonly media: Media,
   ) {
     this.geometry = table.geometry
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return new Uint8Array(bytes)
   }
 
   async report(options: ReportOptions = {}): Promise<ZoneDescriptor[]> {
@@ -117,10 +130,10 @@ export class EmulatedDrive implements ZonedDevice {
     this.media.close()
   }
 
-  private readonly discardZone = (zone: number): number =>
+  protected readonly discardZone = (zone: number): number =>
     this.media.recycle(zone * this.geometry.zoneSizeBytes, this.geometry.zoneSizeBytes)
 
-  private readonly discardExtent = (zone: number, offset: number, count: number): number =>
+  protected readonly discardExtent = (zone: number, offset: number, count: number): number =>
     this.media.discard((this.startOf(zone) + offset) * SECTOR_BYTES, count * SECTOR_BYTES)
 
   private startOf(zone: number): number {
@@ -181,7 +194,7 @@ export class EmulatedDrive implements ZonedDevice {
   private check(operation: string, zone: number | undefined, result: number): number {
     if (result >= 0) return result
     const status = -result
-    const errno = status === STATUS_LBA_OUT_OF_RANGE ? EINVAL : errnoOfStatus(status)
+    const errno = errnoOfRefusal(status)
     const detail = `${explainStatus(status).name} (${status.toString(16)}h)`
     const failure = { operation, errno, status, detail }
     throw new ZoneIoError(zone === undefined ? failure : { ...failure, zone })

@@ -13,7 +13,7 @@ export {
   admitRead,
   admitWrite,
 } from './data-path.js'
-export type { ZonedDevice } from './device.js'
+export type { DirectAccess, ZonedDevice } from './device.js'
 export { createEmulatedDrive, EmulatedDrive, type EmulatedDriveOptions } from './emulated-drive.js'
 export {
   ZoneIoError,
@@ -30,6 +30,12 @@ export {
 } from './geometry.js'
 export type { LogRecovery } from './in-flight-log.js'
 export type { Media } from './media.js'
+export {
+  createMemoryDrive,
+  type DriveMemory,
+  MemoryDrive,
+  type MemoryDriveOptions,
+} from './memory-drive.js'
 export { MemoryMedia } from './memory-media.js'
 export { losePower, type PowerLoss } from './power-loss.js'
 export {
