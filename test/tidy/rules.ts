@@ -16,7 +16,15 @@ export interface Finding {
 export type Rule = (sources: Sources) => Finding[]
 
 /** Folders whose TypeScript is the product. */
-export const SOURCE_FOLDERS = ['zone-model', 'ublk-native', 'image', 'daemon', 'cli', 'vm'] as const
+export const SOURCE_FOLDERS = [
+  'zone-model',
+  'ublk-native',
+  'image',
+  'daemon',
+  'store',
+  'cli',
+  'vm',
+] as const
 
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70

@@ -1,0 +1,13 @@
+/**
+ * The lifetime-slab object store on a zoned device: objects that die together share a zone, and one reset ends them all.
+ *
+ * Goals: tiny objects with TTLs; exact deadlines; write amplification near 1, counted by cause; some four bytes of memory
+ * an object; whole again after a crash. Non-goals: transactions, ordering of keys, more than one process on a device.
+ */
+export { StoreError, type StoreErrorCode } from './errors.js'
+export { readIndex, readTrailer } from './group-index.js'
+export { readMarks, writeMarks } from './marks.js'
+export { takeSlot } from './open-slab.js'
+export { writeRun } from './run.js'
+export { isPossibleSlab } from './slab.js'
+export { ZoneWriter } from './zone-writer.js'

@@ -1,0 +1,96 @@
+/**
+ * Writes and resets of zones, in order within each zone, and what is not done yet.
+ *
+ * On a drive with direct access everything is done when the call returns. Elsewhere a zone's writes follow each other
+ * (the write pointer demands it), zones go side by side, and `settled` waits for all. A failure is told once, by zone.
+ */
+import type { ZonedDevice } from '../zone-model/index.js'
+import { PAGE_SECTORS } from './layout.js'
+
+export class ZoneIo {
+  /** Of each zone, what was asked of it last. Zones with nothing under way have no entry. */
+  readonly #tails = new Map<number, Promise<void>>()
+  bytesWritten = 0
+  resets = 0
+
+  constructor(
+    readonly device: ZonedDevice,
+    /** Told when a write or a reset failed. */
+    private readonly onFailure: (zone: number, error: unknown) => void,
+  ) {}
+
+  /** Writes whole pages at the zone's write pointer. `done` is called when they are on the device, or never will be. */
+  write(zone: number, page: number, bytes: Uint8Array, done: (() => void) | null): void {
+    const sector = zone * this.device.geometry.zoneSizeSectors + page * PAGE_SECTORS
+    this.bytesWritten += bytes.length
+    const { direct } = this.device
+    if (direct !== undefined) {
+      const result = direct.write(sector, bytes)
+      if (result < 0) this.onFailure(zone, result)
+      done?.()
+      return
+    }
+    this.#enqueue(zone, () => this.#writeParts(sector, bytes), done)
+  }
+
+  reset(zone: number, done: (() => void) | null): void {
+    this.resets++
+    const { direct } = this.device
+    if (direct !== undefined) {
+      const result = direct.reset(zone)
+      if (result < 0) this.onFailure(zone, result)
+      else done?.()
+      return
+    }
+    this.#enqueue(zone, () => this.device.reset(zone), null, done)
+  }
+
+  /** Calls `done` when nothing of this zone is under way any more. */
+  after(zone: number, done: () => void): void {
+    if (this.#tails.has(zone)) this.#enqueue(zone, () => Promise.resolve(), done)
+    else done()
+  }
+
+  /** Resolves when what was asked of this zone is done. */
+  async idle(zone: number): Promise<void> {
+    while (this.#tails.has(zone)) await this.#tails.get(zone)
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async settled(): Promise<void> {
+    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+  }
+
+  /** Whether something of this zone is under way. */
+  isBusy(zone: number): boolean {
+    return this.#tails.has(zone)
+  }
+
+  async flush(): Promise<void> {
+    await this.device.flush()
+  }
+
+  async #writeParts(sector: number, bytes: Uint8Array): Promise<void> {
+    const most = this.device.geometry.maxAppendBytes
+    for (let at = 0; at < bytes.length; at += most) {
+      await this.device.write(sector + at / 512, bytes.subarray(at, at + most))
+    }
+  }
+
+  #enqueue(
+    zone: number,
+    task: () => Promise<void>,
+    always: (() => void) | null,
+    succeeded: (() => void) | null = null,
+  ): void {
+    const before = this.#tails.get(zone)
+    const tail = (before === undefined ? task() : before.then(task))
+      .then(() => succeeded?.())
+      .catch(error => this.onFailure(zone, error))
+      .then(() => {
+        always?.()
+        if (this.#tails.get(zone) === tail) this.#tails.delete(zone)
+      })
+    this.#tails.set(zone, tail)
+  }
+}
