@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startTicksOf } from '../image/index.js'
+import { startTicksOf } from '../devices/index.js'
 import type { DeviceOptions } from './options.js'
 import { devicePath, stateRoot } from './paths.js'
 

@@ -13,7 +13,6 @@ export { type ImageFile, type ImageFiles, NODE_FILES } from './files.js'
 export { Image, type OpenOptions } from './image.js'
 export type { Inspection, LostPages, ZoneInspection } from './inspect.js'
 export { slotBytesOf } from './layout.js'
-export { startTicksOf } from './lock.js'
 export { checkImage, repairImage } from './repair.js'
 export type { FileDamage } from './salvage.js'
 export {

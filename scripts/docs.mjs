@@ -72,13 +72,9 @@ export function replaceRegion(text, name, body) {
 }
 
 /** README.md with fresh tables. */
-export function refresh(readme, client, imageErrors, cliErrors) {
+export function refresh(readme, client, ...errors) {
   const withOptions = replaceRegion(readme, 'options', optionTable(client))
-  return replaceRegion(
-    withOptions,
-    'errors',
-    errorTable(client.DAEMON_ERRORS, imageErrors, cliErrors),
-  )
+  return replaceRegion(withOptions, 'errors', errorTable(client.DAEMON_ERRORS, ...errors))
 }
 
 /** What the session shows, in one guest. A `!` in front: it is meant to fail. */
@@ -114,10 +110,11 @@ function runSession() {
 
 async function main() {
   const client = await import(new URL('dist/daemon/client.js', ROOT))
+  const { DEVICE_ERRORS } = await import(new URL('dist/devices/index.js', ROOT))
   const { IMAGE_ERRORS } = await import(new URL('dist/image/index.js', ROOT))
   const { CLI_ERRORS } = await import(new URL('dist/cli/output.js', ROOT))
   const file = new URL('README.md', ROOT)
-  let readme = refresh(readFileSync(file, 'utf8'), client, IMAGE_ERRORS, CLI_ERRORS)
+  let readme = refresh(readFileSync(file, 'utf8'), client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)
   if (process.argv.includes('--session')) readme = replaceRegion(readme, 'session', runSession())
   writeFileSync(file, readme)
 }

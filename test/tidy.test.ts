@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CLI_ERRORS } from '../cli/output.js'
 import * as client from '../daemon/client.js'
+import { DEVICE_ERRORS } from '../devices/index.js'
 import { IMAGE_ERRORS } from '../image/index.js'
 import { blank, cxxFunctionsOf, functionsOf } from './tidy/lexer.js'
 import * as rules from './tidy/rules.js'
@@ -63,15 +64,15 @@ describe('the sources', () => {
 })
 
 interface Docs {
-  refresh(readme: string, from: object, imageErrors: object, cliErrors: object): string
+  refresh(readme: string, from: object, ...errors: object[]): string
 }
 
 it('the tables of README.md are fresh (npm run docs)', async () => {
   const docs = (await import(new URL('scripts/docs.mjs', ROOT).href)) as Docs
   const readme = readFileSync(new URL('README.md', ROOT), 'utf8')
-  expect(docs.refresh(readme, client, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
+  expect(docs.refresh(readme, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
   const stale = readme.replace('| `--zones` |', '| `--zonez` |')
-  expect(docs.refresh(stale, client, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
+  expect(docs.refresh(stale, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
 })
 
 const DOC = '/** x */\n'

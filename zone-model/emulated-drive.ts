@@ -8,22 +8,12 @@ import { Geometry, type GeometryOptions } from './geometry.js'
 import type { Media } from './media.js'
 import { MemoryMedia } from './memory-media.js'
 import { type ReportOptions, reportZones, type ZoneDescriptor } from './report.js'
-import {
-  errnoOfStatus,
-  explainStatus,
-  STATUS_INVALID_FIELD,
-  STATUS_LBA_OUT_OF_RANGE,
-  statusOfMediaErrno,
-} from './status.js'
+import { checkStatus, checkZoneNumber, locateRequest, type RequestExtent } from './request.js'
+import { statusOfMediaErrno } from './status.js'
 import * as transitions from './transitions.js'
 import { EINVAL, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
 import { undoWrite } from './undo.js'
 import { ZoneTable } from './zone-table.js'
-
-/** What the caller is told: that of the kernel, but EINVAL where it would not have let the request through to a device. */
-export function errnoOfRefusal(status: number): number {
-  return status === STATUS_LBA_OUT_OF_RANGE ? EINVAL : errnoOfStatus(status)
-}
 
 /** Options of an emulated drive: its geometry, and where its bytes are (by default in memory). */
 export interface EmulatedDriveOptions extends GeometryOptions {
@@ -75,20 +65,20 @@ export class EmulatedDrive implements ZonedDevice {
 
   async read(sector: number, target: Uint8Array): Promise<void> {
     const { zone, offset, count } = this.locate('read', sector, target)
-    this.check('read', zone, admitRead(this.table, zone, offset, count))
+    checkStatus('read', zone, admitRead(this.table, zone, offset, count))
     this.checkMedia('read', zone, this.media.read(sector * SECTOR_BYTES, target))
   }
 
   async write(sector: number, source: Uint8Array): Promise<void> {
     const { zone, offset, count } = this.locate('write', sector, source)
-    this.check('write', zone, admitWrite(this.table, SLOT, UBLK_IO_OP_WRITE, zone, offset, count))
+    checkStatus('write', zone, admitWrite(this.table, SLOT, UBLK_IO_OP_WRITE, zone, offset, count))
     this.copyIn('write', zone, sector, source)
   }
 
   async append(zone: number, source: Uint8Array): Promise<number> {
     this.checkZone('append', zone)
     const { count } = this.locate('append', this.startOf(zone), source)
-    const offset = this.check('append', zone, admitAppend(this.table, SLOT, zone, count))
+    const offset = checkStatus('append', zone, admitAppend(this.table, SLOT, zone, count))
     const sector = this.startOf(zone) + offset
     this.copyIn('append', zone, sector, source)
     return sector
@@ -96,27 +86,27 @@ export class EmulatedDrive implements ZonedDevice {
 
   async open(zone: number): Promise<void> {
     this.checkZone('open', zone)
-    this.check('open', zone, transitions.openZone(this.table, zone))
+    checkStatus('open', zone, transitions.openZone(this.table, zone))
   }
 
   async close(zone: number): Promise<void> {
     this.checkZone('close', zone)
-    this.check('close', zone, transitions.closeZone(this.table, zone))
+    checkStatus('close', zone, transitions.closeZone(this.table, zone))
   }
 
   async finish(zone: number): Promise<void> {
     this.checkZone('finish', zone)
-    this.check('finish', zone, transitions.finishZone(this.table, zone))
+    checkStatus('finish', zone, transitions.finishZone(this.table, zone))
   }
 
   async reset(zone: number): Promise<void> {
     this.checkZone('reset', zone)
-    this.check('reset', zone, transitions.resetZone(this.table, zone, this.discardZone))
+    checkStatus('reset', zone, transitions.resetZone(this.table, zone, this.discardZone))
   }
 
   async resetAll(): Promise<void> {
     this.checkUsable('reset all')
-    this.check('reset all', undefined, transitions.resetAll(this.table, this.discardZone))
+    checkStatus('reset all', undefined, transitions.resetAll(this.table, this.discardZone))
   }
 
   async flush(): Promise<void> {
@@ -148,31 +138,9 @@ export class EmulatedDrive implements ZonedDevice {
     this.checkMedia(operation, zone, written)
   }
 
-  /** Zone, offset and length in sectors of a request. The kernel would refuse misaligned ones before a device saw them. */
-  private locate(operation: string, sector: number, bytes: Uint8Array) {
+  private locate(operation: string, sector: number, bytes: Uint8Array): RequestExtent {
     this.checkUsable(operation)
-    const isAligned =
-      bytes.length > 0 &&
-      bytes.length % this.geometry.blockSizeBytes === 0 &&
-      sector % this.geometry.blockSectors === 0
-    if (!isAligned) {
-      throw new ZoneIoError({
-        operation,
-        errno: EINVAL,
-        status: STATUS_INVALID_FIELD,
-        detail: `sector ${sector} and ${bytes.length} bytes must be whole blocks of ${this.geometry.blockSizeBytes} bytes`,
-      })
-    }
-    if (sector < 0 || sector >= this.geometry.totalSectors) {
-      throw new ZoneIoError({
-        operation,
-        errno: EINVAL,
-        status: STATUS_LBA_OUT_OF_RANGE,
-        detail: `sector ${sector} is not on this device, which has ${this.geometry.totalSectors}`,
-      })
-    }
-    const zone = Math.floor(sector / this.geometry.zoneSizeSectors)
-    return { zone, offset: sector - this.startOf(zone), count: bytes.length / SECTOR_BYTES }
+    return locateRequest(this.geometry, operation, sector, bytes)
   }
 
   private checkUsable(operation: string): void {
@@ -180,23 +148,12 @@ export class EmulatedDrive implements ZonedDevice {
     throw new ZoneIoError({ operation, errno: EINVAL, detail: 'the drive has been disposed of' })
   }
 
-  /** A number that is none of a zone must not reach the table, which would take half a zone for one. */
   private checkZone(operation: string, zone: number): void {
     this.checkUsable(operation)
-    if (!Number.isInteger(zone)) this.check(operation, zone, -STATUS_LBA_OUT_OF_RANGE)
+    checkZoneNumber(this.geometry, operation, zone)
   }
 
   private checkMedia(operation: string, zone: number | undefined, result: number): void {
-    this.check(operation, zone, result < 0 ? -statusOfMediaErrno(result) : 0)
-  }
-
-  /** Gives the result back if it is none of -status. */
-  private check(operation: string, zone: number | undefined, result: number): number {
-    if (result >= 0) return result
-    const status = -result
-    const errno = errnoOfRefusal(status)
-    const detail = `${explainStatus(status).name} (${status.toString(16)}h)`
-    const failure = { operation, errno, status, detail }
-    throw new ZoneIoError(zone === undefined ? failure : { ...failure, zone })
+    checkStatus(operation, zone, result < 0 ? -statusOfMediaErrno(result) : 0)
   }
 }

@@ -14,7 +14,12 @@ export {
   admitWrite,
 } from './data-path.js'
 export type { DirectAccess, ZonedDevice } from './device.js'
-export { createEmulatedDrive, EmulatedDrive, type EmulatedDriveOptions } from './emulated-drive.js'
+export {
+  createEmulatedDrive,
+  createTable,
+  EmulatedDrive,
+  type EmulatedDriveOptions,
+} from './emulated-drive.js'
 export {
   ZoneIoError,
   type ZoneIoFailure,
@@ -45,6 +50,13 @@ export {
   reportZones,
   type ZoneDescriptor,
 } from './report.js'
+export {
+  checkStatus,
+  checkZoneNumber,
+  errnoOfRefusal,
+  locateRequest,
+  type RequestExtent,
+} from './request.js'
 export { retreatZone } from './retreat.js'
 export * from './status.js'
 export { TableCopier } from './table-copy.js'

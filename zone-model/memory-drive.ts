@@ -6,9 +6,10 @@
  */
 import { admitWrite } from './data-path.js'
 import type { DirectAccess } from './device.js'
-import { createTable, EmulatedDrive, errnoOfRefusal, SLOT } from './emulated-drive.js'
+import { createTable, EmulatedDrive, SLOT } from './emulated-drive.js'
 import { ZoneIoError, ZoneModelError } from './errors.js'
 import { Geometry, type GeometryOptions } from './geometry.js'
+import { errnoOfRefusal } from './request.js'
 import * as transitions from './transitions.js'
 import { EINVAL, ENOMEM, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
 import { undoWrite } from './undo.js'

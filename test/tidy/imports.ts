@@ -10,10 +10,11 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'zone-model': [],
   'ublk-native': [],
   vm: [],
-  image: ['zone-model/index.ts', 'ublk-native/index.ts'],
-  daemon: ['zone-model/index.ts', 'ublk-native/index.ts', 'image/index.ts'],
-  store: ['zone-model/index.ts', 'ublk-native/index.ts'],
-  cli: ['daemon/client.ts', 'image/index.ts', 'vm/index.ts', 'store/index.ts'],
+  devices: ['zone-model/index.ts', 'ublk-native/index.ts'],
+  image: ['zone-model/index.ts', 'ublk-native/index.ts', 'devices/index.ts'],
+  daemon: ['zone-model/index.ts', 'ublk-native/index.ts', 'devices/index.ts', 'image/index.ts'],
+  store: ['zone-model/index.ts', 'ublk-native/index.ts', 'devices/index.ts'],
+  cli: ['daemon/client.ts', 'image/index.ts', 'vm/index.ts', 'store/index.ts', 'devices/index.ts'],
 }
 
 /** A door for one file only. */

@@ -19,6 +19,7 @@ export type Rule = (sources: Sources) => Finding[]
 export const SOURCE_FOLDERS = [
   'zone-model',
   'ublk-native',
+  'devices',
   'image',
   'daemon',
   'store',
@@ -236,7 +237,7 @@ export const cxxSize: Rule = sources => {
 
 /** Codes of errors, as they are written in the sources. */
 const CODE =
-  /'((?:DAEMON_ERR|IMAGE_ERR|CLI_ERR|ZONE_ERR|ERR_VM)_[A-Z_]+)'|^\s+((?:DAEMON_ERR|IMAGE_ERR|CLI_ERR)_[A-Z_]+):/gm
+  /'((?:DAEMON_ERR|IMAGE_ERR|DEVICE_ERR|CLI_ERR|ZONE_ERR|ERR_VM)_[A-Z_]+)'|^\s+((?:DAEMON_ERR|IMAGE_ERR|DEVICE_ERR|CLI_ERR)_[A-Z_]+):/gm
 
 /** Every code is in the README. */
 export const documentedErrors: Rule = sources => {

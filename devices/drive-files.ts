@@ -1,0 +1,134 @@
+/**
+ * All I/O of a drive in files, in one small interface: a test can log it, cut it off anywhere, and make it fail.
+ *
+ * Every call does all or rejects, and rejects with what Node's fs rejects with (`code`, `errno`). Nothing is durable before
+ * the sync that follows it; what a call has done before a sync may be on the disk, in any part, in units of 512 bytes.
+ */
+import {
+  close,
+  fdatasync,
+  fstat,
+  fsync,
+  ftruncate,
+  mkdir,
+  open,
+  read,
+  readdir,
+  rename,
+  write,
+} from 'node:fs'
+import { promisify } from 'node:util'
+
+/** An open file. */
+export interface DriveFile {
+  /** Fills `target` from `offset`; gives how many bytes there were before the end of the file. */
+  read(offset: number, target: Uint8Array): Promise<number>
+  /** Writes all of `source` at `offset`. The file grows as needed. */
+  write(offset: number, source: Uint8Array): Promise<void>
+  truncate(bytes: number): Promise<void>
+  size(): Promise<number>
+  /** When it resolves, what was written before the call is durable, and the file's size with it. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DriveFiles {
+  /** Opens a file for reading and writing; `create` makes it if it is not there. */
+  open(path: string, create: boolean): Promise<DriveFile>
+  /** Gives a file another name, in place of what has that name. Durable after syncDirectory(). */
+  rename(from: string, to: string): Promise<void>
+  makeDirectory(path: string): Promise<void>
+  /** Names in a directory. */
+  list(path: string): Promise<string[]>
+  /** When it resolves, the names in a directory are durable. */
+  syncDirectory(path: string): Promise<void>
+}
+
+const fs = {
+  close: promisify(close),
+  fdatasync: promisify(fdatasync),
+  fsync: promisify(fsync),
+  fstat: promisify(fstat),
+  ftruncate: promisify(ftruncate),
+  mkdir: promisify(mkdir),
+  open: promisify(open),
+  readdir: promisify(readdir),
+  rename: promisify(rename),
+}
+
+/** fs.read or fs.write, as far as they are alike. */
+type Call = (
+  fd: number,
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  offset: number,
+  done: (error: Error | null, count: number) => void,
+) => void
+
+/** Transfers until all is done, or nothing more comes. Node's own promises of read and write cost three times as much. */
+function transfer(call: Call, fd: number, bytes: Uint8Array, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let done = 0
+    const step = (error: Error | null, count: number) => {
+      if (error !== null) return reject(error)
+      done += count
+      if (count === 0 || done === bytes.length) return resolve(done)
+      call(fd, bytes, done, bytes.length - done, offset + done, step)
+    }
+    call(fd, bytes, 0, bytes.length, offset, step)
+  })
+}
+
+class NodeFile implements DriveFile {
+  constructor(private readonly fd: number) {}
+
+  read(offset: number, target: Uint8Array): Promise<number> {
+    return transfer(read, this.fd, target, offset)
+  }
+
+  async write(offset: number, source: Uint8Array): Promise<void> {
+    await transfer(write, this.fd, source, offset)
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return fs.ftruncate(this.fd, bytes)
+  }
+
+  async size(): Promise<number> {
+    return (await fs.fstat(this.fd)).size
+  }
+
+  sync(): Promise<void> {
+    return fs.fdatasync(this.fd)
+  }
+
+  close(): Promise<void> {
+    return fs.close(this.fd)
+  }
+}
+
+/** The files of this machine. */
+export const NODE_DRIVE_FILES: DriveFiles = {
+  async open(path, create) {
+    try {
+      return new NodeFile(await fs.open(path, 'r+'))
+    } catch (error) {
+      if (!create || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return new NodeFile(await fs.open(path, 'wx+', 0o600))
+    }
+  },
+  rename: fs.rename,
+  async makeDirectory(path) {
+    await fs.mkdir(path, { recursive: true, mode: 0o700 })
+  },
+  list: path => fs.readdir(path),
+  async syncDirectory(path) {
+    const fd = await fs.open(path, 'r')
+    try {
+      await fs.fsync(fd)
+    } finally {
+      await fs.close(fd)
+    }
+  },
+}
