@@ -6,6 +6,7 @@
  */
 export { StoreError, type StoreErrorCode } from './errors.js'
 export { readIndex, readTrailer } from './group-index.js'
+export { LifetimeClasses, type LifetimeClassesOptions } from './lifetime-classes.js'
 export { readMarks, writeMarks } from './marks.js'
 export { takeSlot } from './open-slab.js'
 export { writeRun } from './run.js'

@@ -27,6 +27,11 @@ export class Prng {
     return (z ^ (z >>> 15)) >>> 0
   }
 
+  /** 0 ≤ result < 1. */
+  fraction(): number {
+    return this.next() / 2 ** 32
+  }
+
   /** 0 ≤ result < limit. */
   below(limit: number): number {
     return this.next() % limit

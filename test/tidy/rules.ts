@@ -158,6 +158,10 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   ],
   'zone-model/in-flight-log.ts': ['constructor', 'recover'],
   'zone-model/zone-word.ts': [],
+  'store/lifetime-classes.ts': [
+    ...['refuse', 'validate', 'geometric', 'constructor', 'boundariesMs', 'rangeOf', 'learn'],
+    ...['#bins', '#weigh', '#openBytes', '#fade', '#move', '#tabulate', '#takeBack'],
+  ],
   'daemon/plan.ts': ['constructor'],
   'daemon/decide.ts': ['constructor'],
   'daemon/requests.ts': ['constructor'],
