@@ -6,8 +6,10 @@
  */
 export { StoreError, type StoreErrorCode } from './errors.js'
 export { readIndex, readTrailer } from './group-index.js'
+export { KeyHash } from './key-hash.js'
 export { LifetimeClasses, type LifetimeClassesOptions } from './lifetime-classes.js'
 export { readMarks, writeMarks } from './marks.js'
+export { ObjectIndex } from './object-index.js'
 export { takeSlot } from './open-slab.js'
 export { writeRun } from './run.js'
 export { isPossibleSlab } from './slab.js'

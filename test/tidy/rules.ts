@@ -177,6 +177,12 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'daemon/refusals.ts': ['constructor', 'last'],
   'daemon/trace-recorder.ts': ['constructor', '#turnTo'],
   'daemon/trace-ring.ts': ['traceBase', 'constructor', 'recording', 'turnUs', 'ready', 'drain'],
+  'store/key-hash.ts': ['constructor'],
+  'store/object-index.ts': ['constructor', 'memoryBytes', 'openZone', '#widenFound'],
+  'store/index-buckets.ts': ['constructor', 'memoryBytes', '#makePlane', '#dropPlane'],
+  'store/index-placer.ts': ['constructor'],
+  'store/index-spill.ts': ['#widen', 'widened'],
+  'store/index-zones.ts': ['constructor'],
 }
 
 /** What allocates, waits, throws, or is slow. Object and array literals are found as values, not as types. */

@@ -1,0 +1,157 @@
+/**
+ * Finds a slot for an entry: in one of its two buckets, or by moving others to their other bucket (cuckoo hashing).
+ *
+ * Nearly all inserts into a table that is 97 % full need one move at most: each full bucket has 12 entries with 12 other
+ * buckets, and a bit says of each whether it has room, without a look into it. Else entries are pushed on at random, each step
+ * with that look ahead. What is still without a place goes to the spill.
+ */
+import { HOME_OFFSETS, type IndexBuckets, SLOTS, TAG_OFFSETS } from './index-buckets.js'
+import type { IndexSpill } from './index-spill.js'
+import type { IndexZones } from './index-zones.js'
+
+const STEPS_MAX = 128
+const TAG_KNOWN = 18
+
+export class IndexPlacer {
+  readonly #buckets: IndexBuckets
+  readonly #zones: IndexZones
+  readonly #spill: IndexSpill
+  #random = 0x2545f491 | 0
+  /** The entry that has no place yet. */
+  #home = 0
+  #tag = 0
+  #jump = 0
+  #locator = 0
+  #known = 0
+
+  constructor(buckets: IndexBuckets, zones: IndexZones, spill: IndexSpill) {
+    this.#buckets = buckets
+    this.#zones = zones
+    this.#spill = spill
+  }
+
+  /** The entry is in the table, or in the spill; `stored` says so. */
+  place(home: number, tag: number, jump: number, locator: number, known: number): void {
+    const buckets = this.#buckets
+    buckets.stored++
+    const first = buckets.locate(home, tag)
+    if (!buckets.isFull(first)) {
+      this.#put(first, tag, jump, locator)
+      return
+    }
+    const tag2 = tag ^ TAG_OFFSETS[jump]!
+    const second = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
+    if (!buckets.isFull(second)) {
+      this.#put(second, tag2, jump, locator)
+      return
+    }
+    this.#home = home
+    this.#tag = tag
+    this.#jump = jump
+    this.#locator = locator
+    this.#known = known
+    if (this.#shift(first)) return
+    this.#turn()
+    if (this.#shift(second)) return
+    this.#walk(second)
+  }
+
+  placeNew(home: number, tag: number, jump: number, locator: number): void {
+    this.place(home, tag, jump, locator, TAG_KNOWN)
+  }
+
+  /** Into a bucket with room. */
+  #put(bucket: number, tag: number, jump: number, locator: number): void {
+    const buckets = this.#buckets
+    const { entries } = buckets
+    buckets.settle(bucket)
+    buckets.look(bucket)
+    const end = (bucket + 1) * SLOTS
+    let at = end - SLOTS
+    while (entries[at] !== 0) at++
+    buckets.write(at, tag, jump, locator)
+    do at++
+    while (at < end && entries[at] !== 0)
+    if (at === end) buckets.setFull(bucket)
+  }
+
+  /** The entry as its other bucket sees it. */
+  #turn(): void {
+    this.#home ^= HOME_OFFSETS[this.#jump]!
+    this.#tag ^= TAG_OFFSETS[this.#jump]!
+  }
+
+  #next(): number {
+    let state = this.#random
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    this.#random = state
+    return (state >>> 8) % SLOTS
+  }
+
+  /** Puts the entry into the full bucket in place of a stale one, or of one that has room elsewhere. */
+  #shift(bucket: number): boolean {
+    const buckets = this.#buckets
+    buckets.settle(bucket)
+    buckets.look(bucket)
+    const { home } = buckets
+    const first = bucket * SLOTS
+    let slot = this.#next()
+    for (let tried = 0; tried < SLOTS; tried++) {
+      buckets.read(first + slot)
+      const { tag, jump, locator } = buckets
+      if (this.#zones.dropped > 0 && !this.#zones.isLive(locator)) {
+        this.#zones.forget(locator)
+        buckets.stored--
+        buckets.write(first + slot, this.#tag, this.#jump, this.#locator)
+        return true
+      }
+      const tag2 = tag ^ TAG_OFFSETS[jump]!
+      const other = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
+      if (!buckets.isFull(other)) {
+        buckets.write(first + slot, this.#tag, this.#jump, this.#locator)
+        this.#put(other, tag2, jump, locator)
+        return true
+      }
+      slot = slot === SLOTS - 1 ? 0 : slot + 1
+    }
+    return false
+  }
+
+  /** `bucket` is full, and so are those of all its entries: one of them is pushed out, and so on. */
+  #walk(bucket: number): void {
+    const buckets = this.#buckets
+    for (let step = 0; step < STEPS_MAX; step++) {
+      buckets.look(bucket)
+      const at = bucket * SLOTS + this.#next()
+      buckets.read(at)
+      const { home, tag, jump, locator } = buckets
+      const known = buckets.knownHere()
+      buckets.write(at, this.#tag, this.#jump, this.#locator)
+      this.#home = home
+      this.#tag = tag
+      this.#jump = jump
+      this.#locator = locator
+      this.#known = known
+      this.#turn()
+      bucket = buckets.locate(this.#home, this.#tag)
+      if (this.#shift(bucket)) return
+    }
+    buckets.stored--
+    this.#spill.push(this.#home, this.#tag, this.#jump, this.#locator, this.#known)
+  }
+
+  /** Tries again to place what was spilled, one entry: in turns, since one that fails goes to the end. */
+  unspill(): void {
+    const spill = this.#spill
+    const home = spill.homeOf(0)
+    const tag = spill.tagOf(0)
+    const jump = spill.jumpOf(0)
+    const locator = spill.locatorOf(0)
+    const known = spill.knownOf(0)
+    spill.remove(0)
+    if (this.#zones.isLive(locator)) this.place(home, tag, jump, locator, known)
+    else this.#zones.forget(locator)
+  }
+}

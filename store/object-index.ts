@@ -1,0 +1,324 @@
+/**
+ * The index: for each object, where its page is. 32 bits an object and some 3 %, whatever the count, in one typed array.
+ *
+ * It knows 36 bits of a key (key-hash.ts): `place` and `tag`, 18 bits each. It keeps fewer, so `find` gives candidates: the
+ * page tells whether the key is there. At ten million objects of 128 bytes one search in a hundred for a key that is not
+ * there has a candidate.
+ *
+ * Zones are opened and dropped as a whole. Dropping costs the same whatever was in the zone: its entries are stale from then
+ * on, are never reported, and give their slots to new ones; a hand that looks at a bucket with each insert finds the rest.
+ *
+ * Guarantees: `find` reports every entry of a live zone that was inserted with the same place and tag, and was not removed;
+ * nothing here allocates, but in the rare moments when the spill or the plane grows; one thread.
+ * How entries are laid out is in index-buckets.ts, how room is made for them in index-placer.ts.
+ */
+import {
+  HOME_BITS,
+  HOME_OFFSETS,
+  IndexBuckets,
+  JUMP_BITS,
+  LOCATOR_BITS_MAX,
+  SLOTS,
+  TAG_OFFSETS,
+} from './index-buckets.js'
+import { IndexPlacer } from './index-placer.js'
+import { IndexSpill } from './index-spill.js'
+import { IndexZones } from './index-zones.js'
+
+const HOME_MASK = (1 << HOME_BITS) - 1
+/** Objects in a page of 4 KiB, the most there can be. */
+const OBJECTS_PER_PAGE = 64
+/** Dropped zones whose ids may wait for the hand, more than this and `openZone` has to wait for it. */
+const WAITING_ZONES = 64
+/** A round of the hand takes at most so many openings of zones. */
+const ROUND_OPENINGS = 32
+
+export interface ObjectIndexOptions {
+  /** Of 4 KiB, page 0 of a zone among them. */
+  readonly pagesPerZone: number
+  /** Of the device: so many may be open at once. */
+  readonly zones: number
+}
+
+/** Bytes in use, by component. What is only reserved is not among them. */
+export interface IndexMemory {
+  readonly entries: number
+  /** Four bits a bucket. */
+  readonly states: number
+  /** Bits of tags that had no room in the entries: 0 unless locators are large and objects few. */
+  readonly plane: number
+  readonly zones: number
+  readonly spill: number
+  readonly total: number
+}
+
+export class ObjectIndex {
+  /** Locators that the last `find` gave. */
+  found = new Int32Array(2 * SLOTS)
+  readonly #buckets: IndexBuckets
+  readonly #zones: IndexZones
+  readonly #spill = new IndexSpill()
+  readonly #placer: IndexPlacer
+  #hand = 0
+  /** The last `#seek`: a slot of the table, or an entry of the spill. */
+  #at = 0
+  #bucket = 0
+  #isSpilled = false
+
+  /** Throws a RangeError when there are more than 2^26 pages: their locators would not fit an entry. */
+  constructor({ pagesPerZone, zones }: ObjectIndexOptions) {
+    const ids = Math.min(
+      zones + 1 + WAITING_ZONES,
+      Math.floor(2 ** LOCATOR_BITS_MAX / pagesPerZone),
+    )
+    if (!(pagesPerZone >= 2) || !(zones >= 1) || ids < zones + 1) {
+      throw new RangeError(
+        `An index of ${zones} zones of ${pagesPerZone} pages: allowed are 2 and more pages a zone, 1 and more zones, and ` +
+          `(zones + 1) x pages up to ${2 ** LOCATOR_BITS_MAX}.`,
+      )
+    }
+    const locatorBits = 32 - Math.clz32(ids * pagesPerZone - 1)
+    this.#buckets = new IndexBuckets(locatorBits, pagesPerZone * zones * OBJECTS_PER_PAGE)
+    this.#zones = new IndexZones(pagesPerZone, ids)
+    this.#placer = new IndexPlacer(this.#buckets, this.#zones, this.#spill)
+  }
+
+  /** Objects in live zones. */
+  get entries(): number {
+    return this.#zones.entries
+  }
+
+  /** Objects in the zone; 0 when it is not open. */
+  entriesOf(vzone: number): number {
+    return this.#zones.entriesOf(vzone)
+  }
+
+  /** Slots of the table, those of stale entries and empty ones among them. */
+  get slots(): number {
+    return this.#buckets.buckets * SLOTS
+  }
+
+  memoryBytes(): IndexMemory {
+    const { entries, states, plane } = this.#buckets.memoryBytes
+    const zones = this.#zones.memoryBytes
+    const spill = this.#spill.memoryBytes + this.found.byteLength
+    return { entries, states, plane, zones, spill, total: entries + states + plane + zones + spill }
+  }
+
+  /** The smallest id that no entry names. The first is 1. Throws a RangeError when more zones are open than there are. */
+  openZone(): number {
+    if (this.#zones.dropped > 0) this.#clean(Math.ceil(this.#buckets.buckets / ROUND_OPENINGS))
+    let zone = this.#zones.open()
+    if (zone < 0 && this.#zones.dropped > 0) {
+      this.#clean(this.#buckets.buckets)
+      zone = this.#zones.open()
+    }
+    if (zone < 0) throw new RangeError('All zones of the index are open: drop one first.')
+    return zone
+  }
+
+  /** The zone's entries are gone, all at once. */
+  dropZone(vzone: number): void {
+    this.#zones.drop(vzone)
+  }
+
+  /** How many candidates there are; their locators are in `found`. */
+  find(place: number, tag: number): number {
+    const home = place & HOME_MASK
+    const jump = place >>> HOME_BITS
+    const some = this.#probe(home, tag, jump, 0)
+    const tag2 = tag ^ TAG_OFFSETS[jump]!
+    const all = this.#probe(home ^ HOME_OFFSETS[jump]!, tag2, jump, some)
+    return this.#spill.count === 0 ? all : this.#probeSpill(place, tag, all)
+  }
+
+  #probe(home: number, tag: number, jump: number, count: number): number {
+    const buckets = this.#buckets
+    const bucket = buckets.locate(home, tag)
+    const { entries } = buckets
+    const level = buckets.level
+    const depth = ((home << level) | (tag & ((1 << level) - 1))) < buckets.split ? level + 1 : level
+    const kept = (depth === level ? buckets.keptLow : buckets.keptHigh) + buckets.lagOf(bucket)
+    const bits = kept > depth ? kept - depth : 0
+    const locatorBits = LOCATOR_BITS_MAX - bits
+    const hash = (((tag >>> depth) & ((1 << bits) - 1)) << JUMP_BITS) | jump
+    const end = (bucket + 1) * SLOTS
+    for (let at = end - SLOTS; at < end; at++) {
+      const entry = entries[at]!
+      if (entry >>> locatorBits !== hash) continue
+      const locator = entry & ((1 << locatorBits) - 1)
+      if (locator === 0 || buckets.planeDiffers(at, kept, tag)) continue
+      if (!this.#zones.isLive(locator)) continue
+      this.found[count++] = locator
+    }
+    return count
+  }
+
+  #probeSpill(place: number, tag: number, count: number): number {
+    const spill = this.#spill
+    const home = place & HOME_MASK
+    const jump = place >>> HOME_BITS
+    for (let i = 0; i < spill.count; i++) {
+      if (!this.#isOf(i, home, tag, jump)) continue
+      if (!this.#zones.isLive(spill.locatorOf(i))) continue
+      this.found[count++] = spill.locatorOf(i)
+    }
+    return count
+  }
+
+  #isOf(i: number, home: number, tag: number, jump: number): boolean {
+    if (this.#spill.matches(i, home, tag, jump)) return true
+    const tag2 = tag ^ TAG_OFFSETS[jump]!
+    return this.#spill.matches(i, home ^ HOME_OFFSETS[jump]!, tag2, jump)
+  }
+
+  /**
+   * False when nothing was inserted: the locator is not of an open zone, or there is no room, because the table has as many
+   * entries as the device has room for objects.
+   */
+  insert(place: number, tag: number, locator: number): boolean {
+    const buckets = this.#buckets
+    if (!this.#zones.isLive(locator)) return false
+    const slots = buckets.buckets * SLOTS
+    if (buckets.stored + 1 > slots - (slots >>> 5)) {
+      if (buckets.canGrow) this.#grow()
+      else if (this.#isCrammed()) return false
+    }
+    if (this.#zones.dropped > 0) this.#clean(1)
+    if (buckets.lagging > 0) buckets.settleSome(1)
+    buckets.admit(locator)
+    this.#zones.note(locator)
+    this.#placer.placeNew(place & HOME_MASK, tag, place >>> HOME_BITS, locator)
+    if (this.#spill.count > 0) this.#relieve()
+    return true
+  }
+
+  /** Takes one entry out. False when there is none such. */
+  remove(place: number, tag: number, locator: number): boolean {
+    if (!this.#seek(place, tag, locator)) return false
+    this.#zones.forget(locator)
+    if (this.#isSpilled) {
+      this.#spill.remove(this.#at)
+      return true
+    }
+    this.#buckets.entries[this.#at] = 0
+    this.#buckets.setRoom(this.#bucket)
+    this.#buckets.stored--
+    return true
+  }
+
+  /** The same object lies elsewhere now. False when nothing was changed: it was not there, or `to` is not of an open zone. */
+  replace(place: number, tag: number, from: number, to: number): boolean {
+    const buckets = this.#buckets
+    if (!this.#zones.isLive(to) || !this.#seek(place, tag, from)) return false
+    buckets.admit(to)
+    this.#zones.note(to)
+    this.#zones.forget(from)
+    if (this.#isSpilled) {
+      this.#spill.setLocator(this.#at, to)
+      return true
+    }
+    buckets.settle(this.#bucket)
+    buckets.look(this.#bucket)
+    buckets.read(this.#at)
+    buckets.write(this.#at, buckets.tag, buckets.jump, to)
+    return true
+  }
+
+  /**
+   * Where the entry is. Of several that may be meant the one is taken of which most is known: another, of which less is known,
+   * may be of another key in the same page.
+   */
+  #seek(place: number, tag: number, locator: number): boolean {
+    if (!this.#zones.isLive(locator)) return false
+    const home = place & HOME_MASK
+    const jump = place >>> HOME_BITS
+    const tag2 = tag ^ TAG_OFFSETS[jump]!
+    let known = this.#seekIn(home, tag, jump, locator, 0)
+    known = this.#seekIn(home ^ HOME_OFFSETS[jump]!, tag2, jump, locator, known)
+    const spill = this.#spill
+    for (let i = 0; i < spill.count; i++) {
+      if (spill.knownOf(i) <= known || spill.locatorOf(i) !== locator) continue
+      if (!this.#isOf(i, home, tag, jump)) continue
+      known = spill.knownOf(i)
+      this.#isSpilled = true
+      this.#at = i
+    }
+    return known > 0
+  }
+
+  /** Tag bits that are known of the entry in this bucket, if they are more than `known`. */
+  #seekIn(home: number, tag: number, jump: number, locator: number, known: number): number {
+    const buckets = this.#buckets
+    const bucket = buckets.locate(home, tag)
+    buckets.look(bucket)
+    const knownHere = buckets.knownHere()
+    if (knownHere <= known) return known
+    const mask = (1 << knownHere) - 1
+    const end = (bucket + 1) * SLOTS
+    for (let at = end - SLOTS; at < end; at++) {
+      buckets.read(at)
+      if (buckets.locator !== locator || buckets.jump !== jump) continue
+      if (((buckets.tag ^ tag) & mask) !== 0) continue
+      this.#isSpilled = false
+      this.#at = at
+      this.#bucket = bucket
+      return knownHere
+    }
+    return known
+  }
+
+  #isCrammed(): boolean {
+    const slots = this.#buckets.buckets * SLOTS
+    return this.#buckets.stored >= slots - (slots >>> 6)
+  }
+
+  #grow(): void {
+    this.#buckets.grow()
+    if (this.#spill.count > 0) this.#placer.unspill()
+  }
+
+  /** More room because of what was spilled, unless there is plenty: then the same hash is there too often, and room is no help. */
+  #relieve(): void {
+    if (this.found.length < 2 * SLOTS + this.#spill.count) this.#widenFound()
+    const slots = this.#buckets.buckets * SLOTS
+    if (this.#buckets.stored > slots - (slots >>> 4) && this.#buckets.canGrow) this.#grow()
+  }
+
+  #widenFound(): void {
+    this.found = new Int32Array(this.found.length * 2)
+  }
+
+  /** Ends a round of the hand: with the spill. */
+  #turnHand(): void {
+    this.#hand = 0
+    for (let i = this.#spill.count - 1; i >= 0; i--) {
+      const locator = this.#spill.locatorOf(i)
+      if (this.#zones.isLive(locator)) continue
+      this.#spill.remove(i)
+      this.#zones.forget(locator)
+    }
+  }
+
+  /** Takes stale entries out of the next buckets. */
+  #clean(count: number): void {
+    const buckets = this.#buckets
+    for (let i = 0; i < count; i++) {
+      const bucket = this.#hand
+      this.#hand = bucket + 1
+      if (bucket + 1 === buckets.buckets) this.#turnHand()
+      buckets.look(bucket)
+      const end = (bucket + 1) * SLOTS
+      for (let at = end - SLOTS; at < end; at++) {
+        if (buckets.entries[at] === 0) continue
+        buckets.read(at)
+        const { locator } = buckets
+        if (this.#zones.isLive(locator)) continue
+        this.#zones.forget(locator)
+        buckets.entries[at] = 0
+        buckets.setRoom(bucket)
+        buckets.stored--
+      }
+    }
+  }
+}
