@@ -15,6 +15,7 @@
  * A hand clears a 1024th of the slots for each new epoch, so that no dead entry is left when its epoch's number comes again.
  * Two records of one bucket and equal tag are one to the ghost: one in 2^14 at worst, and it costs a place in the wrong queue.
  * Nothing here allocates, but for the constructor.
+ * Entries are signed: half of the unsigned ones would be objects when they cross a call.
  */
 
 const SLOTS = 8
@@ -32,7 +33,7 @@ const TWO_TO_MINUS_32 = 2 ** -32
 export class Ghost {
   readonly capacityGranules: number
   readonly #epochGranules: number
-  readonly #entries: Uint32Array
+  readonly #entries: Int32Array
   /** Granules of the records of each living epoch. */
   readonly #granules = new Uint32Array(EPOCHS_ALIVE_MAX)
   /** Buckets / 2^32, which turns a hash of 32 bits into a bucket. */
@@ -60,7 +61,7 @@ export class Ghost {
     const buckets = Ghost.#buckets(recordsMax)
     this.capacityGranules = capacityGranules
     this.#epochGranules = Math.max(1, Math.ceil(capacityGranules / EPOCHS))
-    this.#entries = new Uint32Array(buckets * SLOTS)
+    this.#entries = new Int32Array(buckets * SLOTS)
     this.#scale = buckets * TWO_TO_MINUS_32
     this.#sweepSlots = Math.ceil((buckets * SLOTS) / EPOCHS)
   }
@@ -74,7 +75,7 @@ export class Ghost {
     this.#totalGranules += granules
     this.#granules[at] = this.#granules[at]! + granules
     while (this.#totalGranules > this.capacityGranules && this.#alive > 1) this.#dropOldest()
-    this.#entries[this.#slotFor(place, tag)] = ((tag << TAG_SHIFT) | USED | this.#newest) >>> 0
+    this.#entries[this.#slotFor(place, tag)] = (tag << TAG_SHIFT) | USED | this.#newest
   }
 
   /** True if the record was here; it no longer is. `granules`: its size. */
@@ -101,13 +102,13 @@ export class Ghost {
 
   #firstBucket(place: number, tag: number): number {
     const hash = ((place << 14) | (tag >>> 4)) >>> 0
-    return Math.trunc(hash * this.#scale) * SLOTS
+    return ((hash * this.#scale) | 0) * SLOTS
   }
 
   #secondBucket(place: number, tag: number): number {
     let hash = Math.imul(place ^ (tag << 13), 0x9e3779b1)
     hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
-    return Math.trunc(((hash ^ (hash >>> 13)) >>> 0) * this.#scale) * SLOTS
+    return ((((hash ^ (hash >>> 13)) >>> 0) * this.#scale) | 0) * SLOTS
   }
 
   /** How many epochs ago the entry came; what is not used is too old. */
@@ -116,8 +117,9 @@ export class Ghost {
   }
 
   #find(bucket: number, tag: number): number {
+    const entries = this.#entries
     for (let slot = bucket; slot < bucket + SLOTS; slot++) {
-      const entry = this.#entries[slot]!
+      const entry = entries[slot]!
       if (entry >>> TAG_SHIFT === tag && this.#age(entry) < this.#alive) return slot
     }
     return -1

@@ -151,8 +151,7 @@ export class RecordCache {
 
   /** Deadline and version, into `times`. */
   loadTimes(handle: number): void {
-    this.times[DEADLINE] = this.#memory.deadlineOf(handle)
-    this.times[VERSION] = this.#memory.versionOf(handle)
+    this.#memory.loadTimes(handle, this.times)
   }
 
   locatorOf(handle: number): number {
@@ -228,9 +227,8 @@ export class RecordCache {
 
   /** The record lies elsewhere on the drive now; its version is in `times`, its deadline is as it was. */
   relocate(handle: number, locator: number): void {
-    this.times[DEADLINE] = this.#memory.deadlineOf(handle)
     this.#memory.setLocator(handle, locator)
-    this.#memory.setTimes(handle, this.times)
+    this.#memory.setVersion(handle, this.times)
   }
 
   /** Forgets all records and ghosts; counts stay. */

@@ -14,9 +14,11 @@
  * Header and key lie in one segment; the value goes on at the start of the next one where it must, so that no segment needs to
  * be as large as the largest record, and a ring of them (record-ring.ts) wastes next to nothing.
  *
- * Nothing here allocates but for the constructor, and copies of more than `LOOP_BYTES_MAX` bytes between the caller's array and
- * this memory: such a copy makes one view (100 bytes of garbage for each KiB or more).
+ * Values are copied by loops over words where that is the fastest without garbage: up to `LOOP_BYTES_MAX` bytes, between this memory
+ * and the array that the caller also used the time before (a view of it is kept). Other copies are the engine's, which take a view
+ * each: a hundred bytes of garbage. Nothing else here allocates but for the constructor.
  */
+import { KeptView } from './kept-view.js'
 
 export const GRANULE_BYTES = 8
 export const HEADER_GRANULES = 4
@@ -31,12 +33,21 @@ const KEY_SHIFT = 4
 const PLACE_SHIFT = 12
 const FLAGS = FREQUENCY_MASK | DEAD | IN_MAIN
 
-/** Up to here a loop over bytes is faster than a view and a copy by the engine; see bench/cache-time.ts. */
+/** Up to here a loop over words takes about as long as a view and a copy by the engine. */
 export const LOOP_BYTES_MAX = 512
 
 /** Granules of a whole record. */
 export function recordGranules(keyBytes: number, valueBytes: number): number {
   return (HEADER_BYTES + keyBytes + valueBytes + 7) >>> 3
+}
+
+function copyWords(from: DataView, at: number, to: DataView, start: number, count: number): void {
+  let i = 0
+  for (; i + 8 <= count; i += 8) {
+    to.setUint32(start + i, from.getUint32(at + i, true), true)
+    to.setUint32(start + i + 4, from.getUint32(at + i + 4, true), true)
+  }
+  for (; i < count; i++) to.setUint8(start + i, from.getUint8(at + i))
 }
 
 export class RecordMemory {
@@ -47,6 +58,9 @@ export class RecordMemory {
   readonly #bytes: Uint8Array
   readonly #words: Uint32Array
   readonly #doubles: Float64Array
+  readonly #view: DataView
+  readonly #source = new KeptView()
+  readonly #target = new KeptView()
   /** log2 of a segment's granules. */
   readonly #shift: number
   #free = 0
@@ -61,6 +75,7 @@ export class RecordMemory {
     this.#bytes = new Uint8Array(buffer)
     this.#words = new Uint32Array(buffer)
     this.#doubles = new Float64Array(buffer)
+    this.#view = new DataView(buffer)
     this.#shift = Math.log2(segmentGranules)
     this.freeSegments = segments
     this.clear()
@@ -137,6 +152,15 @@ export class RecordMemory {
     this.#doubles[at + 3] = times[1]!
   }
 
+  setVersion(at: number, times: Float64Array): void {
+    this.#doubles[at + 3] = times[1]!
+  }
+
+  loadTimes(at: number, times: Float64Array): void {
+    times[0] = this.#doubles[at + 2]!
+    times[1] = this.#doubles[at + 3]!
+  }
+
   granulesOf(at: number): number {
     return recordGranules(this.keyBytesOf(at), this.valueBytesOf(at))
   }
@@ -148,9 +172,10 @@ export class RecordMemory {
 
   isKey(at: number, key: Uint8Array, keyBytes: number): boolean {
     if (this.keyBytesOf(at) !== keyBytes) return false
+    const bytes = this.#bytes
     const start = at * GRANULE_BYTES + HEADER_BYTES
     for (let i = 0; i < keyBytes; i++) {
-      if (this.#bytes[start + i] !== key[i]) return false
+      if (bytes[start + i] !== key[i]) return false
     }
     return true
   }
@@ -168,32 +193,38 @@ export class RecordMemory {
     this.#words[at << 1] = ((place << PLACE_SHIFT) | (keyBytes << KEY_SHIFT) | flags) >>> 0
     this.#words[(at << 1) + 1] = tag
     this.#words[(at << 1) + 2] = valueBytes
+    const bytes = this.#bytes
     const start = at * GRANULE_BYTES + HEADER_BYTES
-    for (let i = 0; i < keyBytes; i++) this.#bytes[start + i] = key[i]!
+    for (let i = 0; i < keyBytes; i++) bytes[start + i] = key[i]!
   }
 
   /** The value, from the caller's array. The record's segments are linked already. */
   writeValue(at: number, value: Uint8Array, valueOffset: number): void {
-    const valueBytes = this.valueBytesOf(at)
+    const start = at * GRANULE_BYTES + HEADER_BYTES + this.keyBytesOf(at)
+    const segment = at >>> this.#shift
+    const count = this.valueBytesOf(at)
+    const room = (segment + 1) * this.segmentGranules * GRANULE_BYTES - start
+    const source = this.#source
+    if (count > room || count > LOOP_BYTES_MAX || !source.isOf(value)) {
+      this.#writeLong(start, segment, value, valueOffset, count)
+    } else copyWords(source.view, valueOffset, this.#view, start, count)
+  }
+
+  /** In pieces, one a segment. */
+  #writeLong(start: number, first: number, value: Uint8Array, from: number, count: number): void {
     const segmentBytes = this.segmentGranules * GRANULE_BYTES
-    let target = at * GRANULE_BYTES + HEADER_BYTES + this.keyBytesOf(at)
-    let segment = at >>> this.#shift
+    let segment = first
+    let target = start
     let done = 0
-    while (done < valueBytes) {
-      let room = (segment + 1) * segmentBytes - target
-      if (room === 0) {
+    while (done < count) {
+      if (target === (segment + 1) * segmentBytes) {
         segment = this.next[segment]!
         target = segment * segmentBytes
-        room = segmentBytes
       }
-      const piece = Math.min(room, valueBytes - done)
-      if (piece > LOOP_BYTES_MAX) {
-        const from = valueOffset + done
-        this.#bytes.set(value.subarray(from, from + piece), target)
-      } else {
-        const from = valueOffset + done
-        for (let i = 0; i < piece; i++) this.#bytes[target + i] = value[from + i]!
-      }
+      const piece = Math.min((segment + 1) * segmentBytes - target, count - done)
+      if (piece <= LOOP_BYTES_MAX && this.#source.isOf(value))
+        copyWords(this.#source.view, from + done, this.#view, target, piece)
+      else this.#bytes.set(value.subarray(from + done, from + done + piece), target)
       done += piece
       target += piece
     }
@@ -201,25 +232,30 @@ export class RecordMemory {
 
   /** The value, into the caller's array, which has room for it. */
   readValue(at: number, into: Uint8Array, intoOffset: number): void {
-    const valueBytes = this.valueBytesOf(at)
+    const start = at * GRANULE_BYTES + HEADER_BYTES + this.keyBytesOf(at)
+    const segment = at >>> this.#shift
+    const count = this.valueBytesOf(at)
+    const room = (segment + 1) * this.segmentGranules * GRANULE_BYTES - start
+    const target = this.#target
+    if (count > room || count > LOOP_BYTES_MAX || !target.isOf(into)) {
+      this.#readLong(start, segment, into, intoOffset, count)
+    } else copyWords(this.#view, start, target.view, intoOffset, count)
+  }
+
+  #readLong(start: number, first: number, into: Uint8Array, to: number, count: number): void {
     const segmentBytes = this.segmentGranules * GRANULE_BYTES
-    let source = at * GRANULE_BYTES + HEADER_BYTES + this.keyBytesOf(at)
-    let segment = at >>> this.#shift
+    let segment = first
+    let source = start
     let done = 0
-    while (done < valueBytes) {
-      let room = (segment + 1) * segmentBytes - source
-      if (room === 0) {
+    while (done < count) {
+      if (source === (segment + 1) * segmentBytes) {
         segment = this.next[segment]!
         source = segment * segmentBytes
-        room = segmentBytes
       }
-      const piece = Math.min(room, valueBytes - done)
-      const to = intoOffset + done
-      if (piece > LOOP_BYTES_MAX) {
-        into.set(this.#bytes.subarray(source, source + piece), to)
-      } else {
-        for (let i = 0; i < piece; i++) into[to + i] = this.#bytes[source + i]!
-      }
+      const piece = Math.min((segment + 1) * segmentBytes - source, count - done)
+      if (piece <= LOOP_BYTES_MAX && this.#target.isOf(into))
+        copyWords(this.#view, source, this.#target.view, to + done, piece)
+      else into.set(this.#bytes.subarray(source, source + piece), to + done)
       done += piece
       source += piece
     }
@@ -232,8 +268,10 @@ export class RecordMemory {
       this.#bytes.copyWithin(to * GRANULE_BYTES, start, start + granules * GRANULE_BYTES)
       return
     }
+    const words = this.#words
     const source = from << 1
     const target = to << 1
-    for (let i = 0; i < granules << 1; i++) this.#words[target + i] = this.#words[source + i]!
+    const count = granules << 1
+    for (let i = 0; i < count; i++) words[target + i] = words[source + i]!
   }
 }

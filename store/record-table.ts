@@ -114,37 +114,40 @@ export class RecordTable {
 
   #bucketOf(place: number, tag: number): number {
     const hash = ((place << 14) | (tag >>> 4)) >>> 0
-    return Math.trunc(hash * this.#scale)
+    return (hash * this.#scale) | 0
   }
 
   /** The other of the two: the same function both ways. */
   #otherBucket(bucket: number, mark: number): number {
-    const sum = Math.trunc((Math.imul(mark, 0x9e3779b1) >>> 0) * this.#scale)
+    const sum = ((Math.imul(mark, 0x9e3779b1) >>> 0) * this.#scale) | 0
     const other = sum - bucket
     return other < 0 ? other + this.#buckets : other
   }
 
   #findIn(bucket: number, mark: number, key: Uint8Array, keyBytes: number): number {
+    const marks = this.#marks
     const end = (bucket + 1) * SLOTS
     for (let slot = bucket * SLOTS; slot < end; slot++) {
-      if (this.#marks[slot] !== mark) continue
+      if (marks[slot] !== mark) continue
       if (this.#memory.isKey(this.#refs[slot]!, key, keyBytes)) return slot
     }
     return -1
   }
 
   #slotIn(bucket: number, mark: number, at: number): number {
+    const refs = this.#refs
     const end = (bucket + 1) * SLOTS
     for (let slot = bucket * SLOTS; slot < end; slot++) {
-      if (this.#refs[slot] === at && this.#marks[slot] === mark) return slot
+      if (refs[slot] === at && this.#marks[slot] === mark) return slot
     }
     return -1
   }
 
   #freeIn(bucket: number): number {
+    const marks = this.#marks
     const end = (bucket + 1) * SLOTS
     for (let slot = bucket * SLOTS; slot < end; slot++) {
-      if (this.#marks[slot] === 0) return slot
+      if (marks[slot] === 0) return slot
     }
     return -1
   }
