@@ -1,37 +1,27 @@
 /**
- * A zoned block device as a program uses it: ours, null_blk, a real drive. In the process of the command, never in the daemon.
+ * A zoned block device as the replay of a trace uses it: ours, null_blk, a real drive. In the process of the command, never in
+ * the daemon.
  *
- * Requests go past the page cache (O_DIRECT). Guarantees: nobody else has it mounted or held while it is open (O_EXCL); a
- * request that fails is a negative errno, and never an exception; what cannot be used is DAEMON_ERR_NOT_ZONED with the reason.
+ * It does what a trace says, right or wrong: a request that fails is a negative errno, and never an exception. What cannot be
+ * opened is a DaemonError: see devices/block-device.ts.
  */
-import { closeSync, readFileSync } from 'node:fs'
-import { constants, type FileHandle, open, stat } from 'node:fs/promises'
+import { constants, type FileHandle } from 'node:fs/promises'
 import {
-  createMemfd,
-  mapShared,
-  rangeIoctl,
-  readZones,
-  UblkError,
-  zoneIoctl,
-} from '../ublk-native/index.js'
-import { EOPNOTSUPP, parseReport, type ZoneDescriptor } from '../zone-model/index.js'
-import { DaemonError } from './errors.js'
+  AlignedMemory,
+  type BlockDeviceLayout,
+  DeviceError,
+  type OpenBlockDevice,
+  openBlockDevice,
+  openPast,
+} from '../devices/index.js'
+import { rangeIoctl, readZones, zoneIoctl } from '../ublk-native/index.js'
+import { EOPNOTSUPP, parseReport, SECTOR_BYTES, type ZoneDescriptor } from '../zone-model/index.js'
+import { DaemonError, type DaemonErrorCode } from './errors.js'
 import type { ZoneCondition } from './protocol.js'
 import type { ZoneState } from './zone-runs.js'
 
-const SECTOR_BYTES = 512
-const PAGE_BYTES = 4096
-
 /** Sizes in bytes; 0 is no limit. */
-export interface DiskLayout {
-  zones: number
-  conventional: number
-  zoneSize: number
-  zoneCapacity: number
-  blockSize: number
-  maxOpen: number
-  maxActive: number
-}
+export type DiskLayout = Omit<BlockDeviceLayout, 'writeGranularity'>
 
 /** `op` as in a trace (docs/TRACE.md). Sectors of 512 bytes, absolute; a zone command has its zone's start and size. */
 export interface DiskRequest {
@@ -61,85 +51,44 @@ function toState({ condition, wpSector, startSector }: ZoneDescriptor): ZoneStat
   }
 }
 
-function refuse(path: string, why: string, cause?: unknown): never {
-  throw new DaemonError('DAEMON_ERR_NOT_ZONED', `${path}: ${why}`, { cause })
+/** The codes that the commands of the daemon have for what devices/ refuses. */
+const CODES: Readonly<Record<string, DaemonErrorCode>> = {
+  DEVICE_ERR_BUSY: 'DAEMON_ERR_BUSY',
+  DEVICE_ERR_PERMISSION: 'DAEMON_ERR_PERMISSION',
+  DEVICE_ERR_NOT_ZONED: 'DAEMON_ERR_NOT_ZONED',
 }
 
-/** The queue limits of a block device, from sysfs (Documentation/ABI/stable/sysfs-block). */
-async function attributesOf(path: string): Promise<(name: string) => string> {
-  const status = await stat(path).catch((error: Error) => refuse(path, error.message, error))
-  if (!status.isBlockDevice()) refuse(path, 'not a block device')
-  // dev_t of Linux, as far as 32 bits of it: 12 bits of major between the low and the high part of the minor.
-  const major = (status.rdev >>> 8) & 0xfff
-  const minor = (status.rdev & 0xff) | ((status.rdev >>> 12) & 0xfff00)
-  const folder = `/sys/dev/block/${major}:${minor}/queue`
-  return name => {
-    try {
-      return readFileSync(`${folder}/${name}`, 'utf8').trim()
-    } catch (error) {
-      return refuse(path, 'not a whole disk (a partition, perhaps), or of an old kernel', error)
-    }
-  }
-}
-
-/** Throws DaemonError when the zones are not all of one size, or of no capacity that can be told. */
-function layoutOf(
-  path: string,
-  zones: readonly ZoneDescriptor[],
-  attribute: (name: string) => string,
-): DiskLayout {
-  const zoneSectors = Number(attribute('chunk_sectors'))
-  if (zones.length === 0) refuse(path, 'it reports no zones')
-  if (zones.some(zone => zone.lengthSectors !== zoneSectors)) refuse(path, 'zones of several sizes')
-  const sequential = zones.find(({ type }) => type === 'sequential')
-  return {
-    zones: zones.length,
-    conventional: zones.filter(({ type }) => type === 'conventional').length,
-    zoneSize: zoneSectors * SECTOR_BYTES,
-    zoneCapacity: (sequential?.capacitySectors ?? zoneSectors) * SECTOR_BYTES,
-    blockSize: Number(attribute('logical_block_size')),
-    maxOpen: Number(attribute('max_open_zones')),
-    maxActive: Number(attribute('max_active_zones')),
-  }
-}
-
-async function openPast(path: string, flags: number): Promise<FileHandle> {
+async function translated<T>(work: Promise<T>): Promise<T> {
   try {
-    return await open(path, constants.O_RDWR | constants.O_DIRECT | flags)
+    return await work
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const cause = { cause: error }
-    if (code === 'EBUSY') {
-      const busy = `${path} is mounted or held by another program: release it first`
-      throw new DaemonError('DAEMON_ERR_BUSY', busy, cause)
-    }
-    if (code === 'EACCES' || code === 'EPERM')
-      throw new DaemonError('DAEMON_ERR_PERMISSION', `${path}: not allowed; run with sudo`, cause)
-    return refuse(path, message, error)
+    const code = error instanceof DeviceError ? CODES[error.code] : undefined
+    if (code === undefined) throw error
+    throw new DaemonError(code, (error as Error).message, { cause: error })
   }
 }
 
 class BlockDisk implements ZonedDisk {
+  readonly layout: DiskLayout
+  readonly file: FileHandle
+  readonly #memory = new AlignedMemory()
+
   constructor(
     readonly path: string,
-    readonly layout: DiskLayout,
-    readonly file: FileHandle,
+    device: OpenBlockDevice,
     /** The same, for writes that must be durable when they are answered. */
     readonly durable: FileHandle,
-  ) {}
+  ) {
+    this.layout = device.layout
+    this.file = device.file
+  }
 
   async report(): Promise<ZoneState[]> {
     return parseReport(await readZones(this.path, 0, this.layout.zones)).map(toState)
   }
 
   memory(bytes: number): Uint8Array {
-    const fd = createMemfd('zslab-replay')
-    try {
-      const whole = Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
-      return new Uint8Array(mapShared(`/proc/self/fd/${fd}`, whole, true), 0, bytes)
-    } finally {
-      closeSync(fd)
-    }
+    return this.#memory.allocate(bytes)
   }
 
   async submit(request: DiskRequest, bytes: Uint8Array | null): Promise<number> {
@@ -191,19 +140,17 @@ class BlockDisk implements ZonedDisk {
 }
 
 /** Rejects with DaemonError: NOT_ZONED, BUSY (mounted or held), PERMISSION. */
-export async function openZonedDisk(path: string): Promise<ZonedDisk> {
-  const attribute = await attributesOf(path)
-  const zoned = attribute('zoned')
-  if (zoned !== 'host-managed') refuse(path, `not host-managed (sysfs says zoned: ${zoned})`)
-  const file = await openPast(path, constants.O_EXCL)
+export function openZonedDisk(path: string): Promise<ZonedDisk> {
+  return translated(openTwice(path))
+}
+
+async function openTwice(path: string): Promise<ZonedDisk> {
+  const device = await openBlockDevice(path)
   try {
-    const zones = parseReport(await readZones(path, 0, Number(attribute('nr_zones'))))
-    const layout = layoutOf(path, zones, attribute)
     // The first descriptor holds the device; a second one with O_EXCL would be refused.
-    return new BlockDisk(path, layout, file, await openPast(path, constants.O_DSYNC))
+    return new BlockDisk(path, device, await openPast(path, constants.O_DSYNC))
   } catch (error) {
-    await file.close()
-    if (error instanceof UblkError) refuse(path, `zones cannot be read: ${error.code}`, error)
+    await device.file.close()
     throw error
   }
 }

@@ -4,20 +4,9 @@
  * Every call does all or rejects, and rejects with what Node's fs rejects with (`code`, `errno`). Nothing is durable before
  * the sync that follows it; what a call has done before a sync may be on the disk, in any part, in units of 512 bytes.
  */
-import {
-  close,
-  fdatasync,
-  fstat,
-  fsync,
-  ftruncate,
-  mkdir,
-  open,
-  read,
-  readdir,
-  rename,
-  write,
-} from 'node:fs'
+import { close, fdatasync, fstat, fsync, ftruncate, mkdir, open, readdir, rename } from 'node:fs'
 import { promisify } from 'node:util'
+import { readAt, writeAt } from './transfer.js'
 
 /** An open file. */
 export interface DriveFile {
@@ -56,39 +45,15 @@ const fs = {
   rename: promisify(rename),
 }
 
-/** fs.read or fs.write, as far as they are alike. */
-type Call = (
-  fd: number,
-  bytes: Uint8Array,
-  from: number,
-  length: number,
-  offset: number,
-  done: (error: Error | null, count: number) => void,
-) => void
-
-/** Transfers until all is done, or nothing more comes. Node's own promises of read and write cost three times as much. */
-function transfer(call: Call, fd: number, bytes: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let done = 0
-    const step = (error: Error | null, count: number) => {
-      if (error !== null) return reject(error)
-      done += count
-      if (count === 0 || done === bytes.length) return resolve(done)
-      call(fd, bytes, done, bytes.length - done, offset + done, step)
-    }
-    call(fd, bytes, 0, bytes.length, offset, step)
-  })
-}
-
 class NodeFile implements DriveFile {
   constructor(private readonly fd: number) {}
 
   read(offset: number, target: Uint8Array): Promise<number> {
-    return transfer(read, this.fd, target, offset)
+    return readAt(this.fd, target, offset)
   }
 
   async write(offset: number, source: Uint8Array): Promise<void> {
-    await transfer(write, this.fd, source, offset)
+    await writeAt(this.fd, source, offset)
   }
 
   truncate(bytes: number): Promise<void> {

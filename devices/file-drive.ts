@@ -46,6 +46,7 @@ import {
 } from '../zone-model/index.js'
 import { type DriveHeader, emptyStates, type ZoneStates } from './drive-header.js'
 import { GroupCommit } from './group-commit.js'
+import { Turns } from './turns.js'
 import type { ZoneFiles } from './zone-files.js'
 
 /** The only tag that is used: requests of one zone are done one at a time. */
@@ -93,8 +94,7 @@ export class FileDrive implements ZonedDevice {
   readonly #before = new Map<number, number>()
   /** Zones whose reset failed halfway: it is ended before anything else is done there. */
   readonly #halfReset = new Set<number>()
-  /** The last change of each zone that is busy. */
-  readonly #tails = new Map<number, Promise<void>>()
+  readonly #turns = new Turns()
   readonly #flushes = new GroupCommit(() => this.#flushNow())
   readonly #commits = new GroupCommit(() => this.#header.write(this.#durable))
   #disposed: Promise<void> | null = null
@@ -149,7 +149,7 @@ export class FileDrive implements ZonedDevice {
       )
       return this.#store('write', zone, offset, source)
     }
-    await this.#inTurn(zone, async () => {
+    await this.#turns.run(zone, async () => {
       await this.#endReset('write', zone)
       const word = this.table.load(zone)
       checkStatus(
@@ -165,7 +165,7 @@ export class FileDrive implements ZonedDevice {
     this.#checkZone('append', zone)
     const start = zone * this.geometry.zoneSizeSectors
     const { count } = this.#locate('append', start, source)
-    return this.#inTurn(zone, async () => {
+    return this.#turns.run(zone, async () => {
       await this.#endReset('append', zone)
       const word = this.table.load(zone)
       const offset = checkStatus('append', zone, admitAppend(this.table, SLOT, zone, count))
@@ -188,7 +188,7 @@ export class FileDrive implements ZonedDevice {
 
   async reset(zone: number): Promise<void> {
     this.#checkZone('reset', zone)
-    await this.#inTurn(zone, async () => {
+    await this.#turns.run(zone, async () => {
       const isEmpty = conditionOf(this.table.load(zone)) === BLK_ZONE_COND_EMPTY
       const isClean = isEmpty && this.#durable.words[zone] === packWord(BLK_ZONE_COND_EMPTY, 0)
       checkStatus(
@@ -231,7 +231,7 @@ export class FileDrive implements ZonedDevice {
 
   async #end(): Promise<void> {
     try {
-      await Promise.all(this.#tails.values())
+      await this.#turns.idle()
       await this.#flushes.run()
     } finally {
       await this.#files.close()
@@ -310,24 +310,9 @@ export class FileDrive implements ZonedDevice {
     command: (table: ZoneTable, zone: number) => number,
   ): Promise<void> {
     this.#checkZone(operation, zone)
-    await this.#inTurn(zone, async () => {
+    await this.#turns.run(zone, async () => {
       checkStatus(operation, zone, command(this.table, zone))
     })
-  }
-
-  /** Does something to a zone when everything that was asked for before is done. */
-  #inTurn<T>(zone: number, work: () => Promise<T>): Promise<T> {
-    const before = this.#tails.get(zone)
-    const done = before === undefined ? work() : before.then(work)
-    const tail = done.then(
-      () => {},
-      () => {},
-    )
-    this.#tails.set(zone, tail)
-    void tail.then(() => {
-      if (this.#tails.get(zone) === tail) this.#tails.delete(zone)
-    })
-    return done
   }
 
   #locate(operation: string, sector: number, bytes: Uint8Array) {

@@ -30,8 +30,8 @@ export interface ZonedDeviceSuiteOptions {
   readonly walkSteps?: number
 }
 
-const ZONE_BYTES = 1024 * 1024
-const CAPACITY_BYTES = 768 * 1024
+const ZONE_BYTES = 4 * 1024 * 1024
+const CAPACITY_BYTES = 3 * 1024 * 1024
 const LAYOUT: GeometryOptions = {
   zoneCount: 12,
   zoneSizeBytes: ZONE_BYTES,

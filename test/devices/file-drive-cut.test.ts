@@ -11,8 +11,10 @@ import { randomFrom, seedFromEnvironment } from '../zone-model/tables.js'
 const BLOCK = 4096
 const ZONE_BYTES = 16 * BLOCK
 const ZONES = 5
+/** Where the zones in use are: so far apart that their places in the zone table are in different sectors of the disk. */
+const PLACES = [0, 1, 70, 140, 200]
 const LAYOUT = {
-  zoneCount: ZONES,
+  zoneCount: 201,
   zoneSizeBytes: ZONE_BYTES,
   zoneCapacityBytes: 12 * BLOCK,
   conventionalCount: 1,
@@ -63,7 +65,7 @@ async function live(files: CutFiles, random: (below: number) => number): Promise
     const [life, from] = [lives[zone]!, wps[zone]!]
     const extent = { life, blocks: from + count }
     note({ what: 'began', zone, extent })
-    await drive.append(zone, payload(zone, life, from, count)).then(() => {
+    await drive.append(PLACES[zone]!, payload(zone, life, from, count)).then(() => {
       wps[zone] = from + count
       acknowledged[zone] = extent
     }, tolerated)
@@ -71,7 +73,7 @@ async function live(files: CutFiles, random: (below: number) => number): Promise
   const reset = async (zone: number) => {
     const life = ++lives[zone]!
     note({ what: 'began', zone, extent: { life, blocks: 0 } })
-    await drive.reset(zone)
+    await drive.reset(PLACES[zone]!)
     wps[zone] = 0
     acknowledged[zone] = { life, blocks: 0 }
     const floors = acknowledged.map((_, at) => (at === zone ? { life, blocks: 0 } : NONE))
@@ -100,7 +102,7 @@ async function live(files: CutFiles, random: (below: number) => number): Promise
     else if (kind === 2)
       busy.set(
         zone,
-        drive.finish(zone).then(() => {
+        drive.finish(PLACES[zone]!).then(() => {
           wps[zone] = 12
         }),
       )
@@ -132,7 +134,8 @@ async function judge(
   const zones = await drive.report()
   const active = zones.filter(({ condition }) => condition === 'closed').length
   if (active > 3) return `${active} active zones`
-  for (const { zone, condition, wpSector, startSector } of zones) {
+  for (const [zone, place] of PLACES.entries()) {
+    const { condition, wpSector, startSector } = zones[place]!
     const bytes = new Uint8Array(ZONE_BYTES)
     await drive.read(startSector, bytes)
     const isFull = condition === 'full'

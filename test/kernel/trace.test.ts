@@ -2,7 +2,7 @@
  * Requests recorded on a real kernel, and replayed: on another device of ours and on null_blk of the same layout everything is
  * the same; on a device that was made to differ the comparison says how.
  */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
@@ -19,6 +19,7 @@ import {
   start,
   tick,
 } from './harness.js'
+import { nullBlk } from './null-blk.js'
 
 const MIB = 1024 * 1024
 const LAYOUT = { zones: 16, zoneSize: 4 * MIB, zoneCapacity: 3 * MIB, maxOpen: 4, maxActive: 6 }
@@ -53,29 +54,6 @@ async function record(device: Device, file: string, load: () => Promise<unknown>
 }
 
 const file = join(tmpdir(), 'trace-test.ndjson')
-
-/** A zoned null_blk with memory, through configfs; null where the kernel has none. */
-async function nullBlk(layout: typeof LAYOUT): Promise<{ path: string; remove(): void } | null> {
-  if ((await run('modprobe', ['null_blk', 'nr_devices=0'])).code !== 0) return null
-  await run('mount', ['-t', 'configfs', 'none', '/sys/kernel/config'])
-  const folder = '/sys/kernel/config/nullb/trace0'
-  mkdirSync(folder)
-  const set = (name: string, value: number) => writeFileSync(`${folder}/${name}`, String(value))
-  set('size', (layout.zones * layout.zoneSize) / MIB)
-  set('blocksize', 4096)
-  set('memory_backed', 1)
-  set('zoned', 1)
-  set('zone_size', layout.zoneSize / MIB)
-  set('zone_capacity', layout.zoneCapacity / MIB)
-  set('zone_nr_conv', 0)
-  set('zone_max_open', layout.maxOpen)
-  set('zone_max_active', layout.maxActive)
-  set('power', 1)
-  const index = readFileSync(`${folder}/index`, 'utf8').trim()
-  const path = existsSync('/dev/trace0') ? '/dev/trace0' : `/dev/nullb${index}`
-  while (!existsSync(path)) await tick()
-  return { path, remove: () => rmdirSync(folder) }
-}
 
 const zoneAt = (zone: number) => String((zone * LAYOUT.zoneSize) / 512)
 

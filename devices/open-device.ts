@@ -1,0 +1,98 @@
+/**
+ * Opens whatever a person or a program names: a block device, a drive in a directory (made if it is not there), or memory.
+ */
+import { stat } from 'node:fs/promises'
+import {
+  createMemoryDrive,
+  type GeometryOptions,
+  type ZonedDevice,
+  ZoneModelError,
+} from '../zone-model/index.js'
+import { openBlockDrive } from './block-drive.js'
+import { DeviceError, fileError } from './errors.js'
+import { holdsFileDrive, makeFileDrive, openFileDrive } from './open-file-drive.js'
+
+/** A path, or how much memory. */
+export type DeviceTarget = string | { readonly memory: number }
+
+/** What a drive is to be that is made. A block device and a drive that is there are as they are. */
+export interface DeviceOptions extends Partial<GeometryOptions> {
+  /** How large a drive in a directory is to be. Without it, and without zoneCount, none is made. */
+  readonly bytes?: number | undefined
+}
+
+const ZONE_BYTES_DEFAULT_MIN = 1024 * 1024
+const ZONE_BYTES_DEFAULT_MAX = 256 * 1024 * 1024
+/** Zones of a size chosen here are so many at least, where the drive is large enough. */
+const ZONES_WANTED = 256
+/** As the real drives that are known: enough for a store's lifetime classes. */
+const ACTIVE_DEFAULT = 14
+
+/**
+ * Opens a device.
+ *
+ * @param target - a zoned block device, a directory, or `{ memory: bytes }`
+ * @throws DeviceError, ZoneModelError `ZONE_ERR_GEOMETRY`: options that make no drive
+ */
+export async function openDevice(
+  target: DeviceTarget,
+  options: DeviceOptions = {},
+): Promise<ZonedDevice> {
+  if (typeof target !== 'string') {
+    return createMemoryDrive(geometryFor({ ...options, bytes: target.memory }, 'memory'))
+  }
+  const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw fileError(target, error)
+  })
+  if (found?.isBlockDevice()) return openBlockDrive(target)
+  if (found === null && target.startsWith('/dev/')) {
+    throw new DeviceError('DEVICE_ERR_MISSING', `${target}: there is no such device`)
+  }
+  if (found !== null && !found.isDirectory()) {
+    const why = 'neither a zoned block device nor a directory'
+    throw new DeviceError('DEVICE_ERR_NOT_ZONED', `${target}: ${why}`)
+  }
+  if (!(await holdsFileDrive(target))) {
+    if (options.bytes === undefined && options.zoneCount === undefined) {
+      const what = found === null ? 'there is nothing there' : 'there is no drive in it'
+      const next = 'give bytes, or zoneCount and zoneSizeBytes, and one is made'
+      throw new DeviceError('DEVICE_ERR_MISSING', `${target}: ${what}: ${next}`)
+    }
+    await makeFileDrive(target, geometryFor(options, 'bytes'))
+  }
+  const drive = await openFileDrive(target)
+  const other = differing(drive.geometry.toJSON(), options)
+  if (other === null) return drive
+  await drive.dispose()
+  throw new DeviceError('DEVICE_ERR_OPTION', `${target}: ${other}`)
+}
+
+/** The option that a drive which is there was not made with, as a sentence. */
+function differing(made: Record<string, number>, options: DeviceOptions): string | null {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || name === 'bytes' || made[name] === value) continue
+    return `the drive was made with ${name} ${made[name]}, not ${value}: leave it out, or make another drive`
+  }
+  return null
+}
+
+/** Options of a drive of about so many bytes: never more. */
+function geometryFor(options: DeviceOptions, name: string): GeometryOptions {
+  const { bytes, ...given } = options
+  const maxActive = given.maxActive ?? ACTIVE_DEFAULT
+  const limits = { ...given, maxActive, maxOpen: given.maxOpen ?? maxActive }
+  if (bytes === undefined) {
+    const { zoneCount = 0, zoneSizeBytes = 0 } = given
+    return { ...limits, zoneCount, zoneSizeBytes }
+  }
+  if (!Number.isSafeInteger(bytes) || bytes < ZONE_BYTES_DEFAULT_MIN) {
+    const message = `${name} is ${String(bytes)}: it must be a whole number of at least ${ZONE_BYTES_DEFAULT_MIN}`
+    throw new ZoneModelError('ZONE_ERR_GEOMETRY', message, name)
+  }
+  const power = 2 ** Math.floor(Math.log2(bytes / ZONES_WANTED))
+  const chosen = Math.min(ZONE_BYTES_DEFAULT_MAX, Math.max(ZONE_BYTES_DEFAULT_MIN, power))
+  const zoneSizeBytes = given.zoneSizeBytes ?? chosen
+  const zoneCount = given.zoneCount ?? Math.floor(bytes / zoneSizeBytes)
+  return { ...limits, zoneCount, zoneSizeBytes }
+}
