@@ -4,11 +4,13 @@
  * It waits for the disk so that no queue has to. Messages to main: {ready: true} once it serves; {failed: -errno} for a round
  * that the disk refused; {done: result} at its end. An exception kills the process, as that of a queue does.
  */
+import { statfsSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Image } from '../image/index.js'
 import { hardenThread, kick } from '../ublk-native/index.js'
 import { FlushTickets } from './flush-tickets.js'
 import { awaitTurns } from './grace.js'
+import { spareOfImage } from './image-spare.js'
 import { openShared, type SharedTask } from './open-shared.js'
 
 export interface FlusherTask extends SharedTask {
@@ -16,6 +18,16 @@ export interface FlusherTask extends SharedTask {
   tickets: SharedArrayBuffer
   /** Of the device's queues, in their order. */
   kickFds: readonly number[]
+}
+
+/** What the disk can give; nothing when it does not even say that. */
+function freeBytes(directory: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(directory)
+    return bavail * bsize
+  } catch {
+    return 0
+  }
 }
 
 function run(task: FlusherTask): void {
@@ -35,7 +47,7 @@ function run(task: FlusherTask): void {
     tickets.finish(wanted, result)
     done = wanted
     if (!isOver()) for (const fd of task.kickFds) kick(fd)
-    if (result === 0) image.afterCommit()
+    if (result === 0) image.afterCommit(spareOfImage(task.media, freeBytes(task.imageDirectory)))
   }
   const result = image.close({ clean: !tickets.isCut })
   media.close()

@@ -218,11 +218,13 @@ export class Image {
 
   /**
    * Let go of everything, and of the lock. `clean`: commit first; all workers have ended, and all that they were given was
-   * acknowledged. Gives what commit() gave. Idempotent.
+   * acknowledged; then nothing is kept of reset zones. Gives what commit() gave. Idempotent.
    */
   close(options: { clean: boolean }): number {
     if (!this.#isOpen) return 0
-    const result = options.clean && this.#state !== null ? this.#commit(true) : 0
+    const isSaved = options.clean && this.#state !== null
+    const result = isSaved ? this.#commit(true) : 0
+    if (isSaved && result === 0) this.afterCommit()
     this.#isOpen = false
     this.#state?.close()
     this.#state = null

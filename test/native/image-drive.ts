@@ -97,9 +97,9 @@ export class Drive {
     expect(this.#image.commit()).toBe(0)
   }
 
-  /** Memory of zones whose reset has been flushed goes. */
-  afterFlush(): void {
-    this.#image.afterCommit()
+  /** Memory of zones whose reset has been flushed goes, but for so much. */
+  afterFlush(spareBytes = 0): void {
+    this.#image.afterCommit(spareBytes)
   }
 
   read(zone: number, length: number, offset = 0): Buffer | number {

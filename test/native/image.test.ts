@@ -50,9 +50,39 @@ describe('an image', () => {
     const used = drive.media.stats().memoryBytes
     zones.resetZone(drive.table, 3, zone => drive.media.recycle(zone * ZONE_BYTES, ZONE_BYTES))
     expect(drive.media.stats()).toMatchObject({ memoryBytes: used })
-    expect(drive.media.stats().spareBytes).toBeGreaterThan(0)
+    const { spareBytes } = drive.media.stats()
+    expect(spareBytes).toBeGreaterThan(0)
     drive.flush()
+    drive.afterFlush(spareBytes)
+    expect(drive.media.stats()).toMatchObject({ memoryBytes: used, spareBytes })
+    drive.afterFlush(spareBytes - 1)
+    expect(drive.media.stats()).toMatchObject({ memoryBytes: used - spareBytes, spareBytes: 0 })
     drive.close()
+  })
+
+  test('writes of a zone that kept its memory need no more of it; a clean end keeps nothing', () => {
+    makeDrive()
+    const drive = new Drive(image)
+    const data = join(image, 'data')
+    const empty = (): number =>
+      zones.resetZone(drive.table, 5, zone => drive.media.recycle(zone * ZONE_BYTES, ZONE_BYTES))
+    drive.append(5, noise(50, 8))
+    drive.flush()
+    const used = statSync(data).blocks
+    expect(empty()).toBe(0)
+    drive.flush()
+    drive.afterFlush(1 << 20)
+    expect(statSync(data).blocks).toBe(used)
+    drive.append(5, noise(51, 4))
+    expect(statSync(data).blocks).toBe(used)
+    expect(drive.read(5, 4 * 4096)).toEqual(noise(51, 4))
+    drive.flush()
+    expect(empty()).toBe(0)
+    drive.close()
+    expect(statSync(data).blocks).toBeLessThanOrEqual(used - (8 * 4096) / 512)
+    const again = new Drive(image)
+    expectZones(again, [2, 9])
+    again.close()
   })
 
   test('a page that is written while a commit copies is as it was, or as it is', () => {
