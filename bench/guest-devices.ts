@@ -3,7 +3,8 @@
  *
  * Guarantees: a device that is made is empty and has `bytes` of room; `remove` leaves nothing of it.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,9 @@ import { join } from 'node:path'
 import { ensureDaemon, request, stateRoot } from '../daemon/client.js'
 
 const MIB = 1024 * 1024
+const CLI = new URL('../cli/index.js', import.meta.url).pathname
+const NULL_TARGET = new URL('./null-target.js', import.meta.url).pathname
+const TRACE = '/dev/shm/zslab-bench-trace'
 const NULL_BLK = '/sys/kernel/config/nullb/bench'
 const ZRAM = '/sys/class/zram-control'
 
@@ -34,6 +38,8 @@ export interface BenchDevice {
   memory?: () => Promise<{ dataBytes: number; mapBytes: number }>
   /** Requests and turns of our workers up to now. */
   counters?: () => Promise<{ requests: number; turns: number }>
+  /** Begin what has to go on while a cell is measured; resolves to what ends it. */
+  during?: () => Promise<() => Promise<void>>
   remove(): Promise<void>
 }
 
@@ -60,13 +66,17 @@ async function nullBlk({ zones, zoneMiB, queues }: Shape): Promise<BenchDevice> 
   return { path: '/dev/bench', isZoned: true, remove }
 }
 
-async function ours(shape: Shape, options: Record<string, unknown> = {}): Promise<BenchDevice> {
+async function ours(
+  shape: Shape,
+  options: Record<string, unknown> = {},
+): Promise<BenchDevice & { id: number }> {
   await ensureDaemon()
   const { zones, zoneMiB, queues } = shape
   const geometry = { zones, zoneSize: zoneMiB * MIB, queues }
   const { id, path } = await request('device.create', { ...geometry, ...options })
   const pages = `${stateRoot()}/${id}/pages`
   return {
+    id,
     path,
     isZoned: true,
     counters: async () => (await request('stats', { id })).counters,
@@ -89,6 +99,40 @@ async function image(shape: Shape): Promise<BenchDevice> {
     rmSync(directory, { recursive: true })
   }
   return { ...device, remove }
+}
+
+/** Answers and does nothing else: null-target.ts. */
+async function ublkNull({ zones, zoneMiB, queues }: Shape): Promise<BenchDevice> {
+  const directory = mkdtempSync('/dev/shm/zslab-bench-')
+  const task = JSON.stringify({ zones, zoneSize: zoneMiB * MIB, queues })
+  const target = spawn(process.execPath, [NULL_TARGET, task], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ZSLAB_STATE: directory },
+  })
+  const path = String((await once(target.stdout, 'data'))[0]).trim()
+  const remove = async () => {
+    target.kill('SIGTERM')
+    await once(target, 'close')
+    rmSync(directory, { recursive: true })
+  }
+  return { path, isZoned: true, remove }
+}
+
+/** Recorded by `zslab trace record`, a process of its own, while a cell runs: its file is in memory. */
+async function traced(shape: Shape): Promise<BenchDevice> {
+  const device = await ours(shape)
+  const during = async () => {
+    const args = [CLI, 'trace', 'record', String(device.id), '--output', TRACE]
+    const recorder = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    recorder.stderr.pipe(process.stderr)
+    await once(recorder.stderr, 'data')
+    return async () => {
+      recorder.kill('SIGINT')
+      await once(recorder, 'close')
+      rmSync(TRACE)
+    }
+  }
+  return { ...device, during }
 }
 
 /** No zones: what is written again takes the place of what was there. */
@@ -119,6 +163,8 @@ export const KINDS: Readonly<Record<string, (shape: Shape) => Promise<BenchDevic
   null_blk: nullBlk,
   zslab: shape => ours(shape),
   'zslab-image': image,
+  'zslab-traced': traced,
+  'ublk-null': ublkNull,
   'zslab-lz4': shape => ours(shape, { compression: 'lz4' }),
   'zslab-zstd': shape => ours(shape, { compression: ZSTD }),
   'zram-lz4': shape => zram(shape, 'lz4'),

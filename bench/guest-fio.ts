@@ -7,6 +7,9 @@ import { writeFileSync } from 'node:fs'
 const MIB = 1024 * 1024
 /** Before each cell's clock starts: V8 compiles the worker's loop on the same CPU. */
 const RAMP_MS = 400
+/** With fewer requests than this a cell is measured again, for twice the time. */
+const REQUESTS_MIN = 100
+const ATTEMPTS = 5
 const PATTERN = '/tmp/zslab-bench-pattern'
 
 /** One question to a device. */
@@ -64,7 +67,7 @@ function jobArguments({ path, isZoned }: Target, data: string, bytes: number): s
   ]
 }
 
-/** I/O per second of a cell. */
+/** I/O per second of a cell, of at least REQUESTS_MIN requests. Throws Error when it cannot have so many. */
 export function runCell(
   target: Target,
   cell: Cell,
@@ -77,17 +80,24 @@ export function runCell(
     '--output-format=json',
     '--ioengine=io_uring',
     '--time_based',
-    `--runtime=${Math.round(seconds * 1000)}ms`,
-    `--ramp_time=${RAMP_MS}ms`,
     `--rw=${cell.rw}`,
     `--bs=${cell.blockSize}`,
     `--iodepth=${cell.depth}`,
     '--norandommap',
     '--randrepeat=1',
+    `--ramp_time=${RAMP_MS}ms`,
   ]
-  const text = execFileSync('fio', args, { encoding: 'utf8', maxBuffer: 16 * MIB })
-  const job = JSON.parse(text.slice(text.indexOf('{'))).jobs[0]
-  return cell.rw === 'write' ? job.write.iops : job.read.iops
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    // The job before may have left a zone with less room than a block of this one. To fio it is the one zone that may be open:
+    // it would write nothing at all.
+    if (target.isZoned && cell.rw === 'write') execFileSync('blkzone', ['finish', target.path])
+    const time = `--runtime=${Math.round(seconds * 1000) << attempt}ms`
+    const text = execFileSync('fio', [...args, time], { encoding: 'utf8', maxBuffer: 16 * MIB })
+    const job = JSON.parse(text.slice(text.indexOf('{'))).jobs[0]
+    const { iops, total_ios: requests } = cell.rw === 'write' ? job.write : job.read
+    if (requests >= REQUESTS_MIN) return iops
+  }
+  throw new Error(`${cell.name} on ${target.path}: fewer than ${REQUESTS_MIN} requests`)
 }
 
 /** Every byte written, so that reads find data and every page has its memory. */

@@ -55,7 +55,9 @@ async function main(task: GuestTask): Promise<void> {
         for (const [kind, device] of Object.entries(devices)) {
           const key = keyOf(cell.name, data, kind)
           const before = await device.counters?.()
+          const end = await device.during?.()
           const iops = runCell(device, cell, data, BYTES, task.seconds)
+          await end?.()
           const after = await device.counters?.()
           note(result.iops, key, iops)
           process.stderr.write(`${key}: ${Math.round(iops)}\n`)
