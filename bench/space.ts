@@ -15,7 +15,7 @@
  * Run: node dist/bench/space.js [--json]
  */
 import { bestBounds } from '../store/class-bounds.js'
-import { LifetimeClasses } from '../store/index.js'
+import { LifetimeClasses } from '../store/lifetime-classes.js'
 import { MIXES, type Mix } from './space-mixes.js'
 import { type Grid, gridOf, type Placement, type Setting, simulate } from './space-sim.js'
 import { printTable } from './table.js'

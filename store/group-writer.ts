@@ -70,8 +70,9 @@ export class GroupWriter {
     this.#index.addRecord(place, tag)
   }
 
-  addSlab(records: number): void {
-    this.#index.addItem(records)
+  /** For a zone that a restart goes on with: its pages first, each with its records. */
+  addRunItem(pages: number): void {
+    this.#index.addRun(pages)
   }
 
   addItem(item: number): void {

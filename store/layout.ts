@@ -4,7 +4,7 @@
  * ```
  *   0  u32  CRC-32 of bytes 4 … 4096 (of a run: of all its bytes from 4 on; of a group index: see group-index.ts)
  *   4  u16  magic                    6  u8  version          7  u8  kind
- *   8  u48  sequence of the page: rises by one with every slab, run and page of marks, whatever its zone
+ *   8  u48  sequence of the page: rises by one with every page that is complete, whatever its zone
  * ```
  * What follows depends on the kind: slab.ts, run.ts, marks.ts, zone-header.ts, group-index.ts.
  */

@@ -30,6 +30,8 @@ export const MARKS_PER_PAGE = (PAGE_BYTES - AT_MARKS) / MARK_BYTES
 export class MarkList {
   #words = new Uint32Array(64)
   length = 0
+  /** Of the copies that the list speaks of, in ms since the epoch. */
+  lastDeadlineMs = Number.NEGATIVE_INFINITY
 
   /** `page` below 2^24, `record` below 256. */
   add(zoneSequence: number, page: number, record: number): void {
@@ -53,6 +55,22 @@ export class MarkList {
 
   recordOf(index: number): number {
     return this.#words[index * 2 + 1]! & 255
+  }
+
+  /** What is in the list, as a list of its own; this one is empty then. */
+  take(): MarkList {
+    const taken = new MarkList()
+    taken.addAll(this)
+    this.length = 0
+    this.lastDeadlineMs = Number.NEGATIVE_INFINITY
+    return taken
+  }
+
+  addAll(other: MarkList): void {
+    for (let index = 0; index < other.length; index++) {
+      this.add(other.zoneSequenceOf(index), other.pageOf(index), other.recordOf(index))
+    }
+    this.lastDeadlineMs = Math.max(this.lastDeadlineMs, other.lastDeadlineMs)
   }
 
   get memoryBytes(): number {

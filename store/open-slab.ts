@@ -2,8 +2,9 @@
  * A slab that takes records: allocation of slots by its bitmap, and columns that widen when a record needs it.
  *
  * The page is a whole slab after every step, so it is read by the same code as one on the drive (slab.ts). Hot: nothing
- * here allocates, throws or awaits. Deadlines come in a Float64Array: a double as an argument would be one on the heap.
+ * here allocates, throws or awaits. Deadlines come in a Float64Array (cells.ts).
  */
+import { DEADLINE } from './cells.js'
 import { beginPage, KIND_SLAB, PAGE_BYTES, readU16, readU48, writeU16, writeU48 } from './layout.js'
 import {
   bitmapBytes,
@@ -49,17 +50,11 @@ function slotsThatFit(slotBytes: number, classSlots: number, columns: number): n
 }
 
 /** Makes an empty slab of a page. `widths` are what slabs of its kind have needed lately. */
-export function beginSlab(
-  stage: Stage,
-  page: number,
-  sizeClass: number,
-  sequence: number,
-  widths: number,
-): void {
+export function beginSlab(stage: Stage, page: number, sizeClass: number, widths: number): void {
   const { bytes } = stage
   const base = page * PAGE_BYTES
   bytes.fill(0, base, base + PAGE_BYTES)
-  beginPage(bytes, base, KIND_SLAB, sequence)
+  beginPage(bytes, base, KIND_SLAB, 0)
   const slotBytes = slotBytesOf[sizeClass]!
   const classSlots = slotCountOf[sizeClass]!
   writeU16(bytes, base + AT_SLOT_BYTES, slotBytes)
@@ -107,8 +102,8 @@ function writeUint(bytes: Uint8Array, at: number, width: number, value: number):
 }
 
 /**
- * Finds a slot for a record and writes all but its bytes: `deadline[0]` is its time, Infinity for none (then every record
- * of the slab has none). Gives the slot, or -1: the slab takes it no more.
+ * Finds a slot for a record and writes all but its bytes: its deadline is in the cells, Infinity for none (then
+ * every record of the slab has none). Gives the slot, or -1: the slab takes it no more.
  */
 export function takeSlot(
   stage: Stage,
@@ -117,16 +112,16 @@ export function takeSlot(
   valueBytes: number,
   place: number,
   tag: number,
-  deadline: Float64Array,
+  cells: Float64Array,
 ): number {
   const { bytes } = stage
   const base = page * PAGE_BYTES
-  if (!fitColumns(stage, page, keyBytes, valueBytes, deadline)) return -1
+  if (!fitColumns(stage, page, keyBytes, valueBytes, cells)) return -1
   const slots = bytes[base + AT_SLOTS]!
   const slot = freeSlot(bytes, base, firstSlot(place, tag, slots), slots)
   if (slot < 0) return -1
   bytes[base + SLAB_HEADER_BYTES + (slot >>> 3)]! |= 1 << (slot & 7)
-  writeColumns(bytes, base, slot, keyBytes, valueBytes, deadline[0]!)
+  writeColumns(bytes, base, slot, keyBytes, valueBytes, cells[DEADLINE]!)
   stage.places[page * SLOTS_MAX + slot] = place
   stage.tags[page * SLOTS_MAX + slot] = tag
   return slot
@@ -168,12 +163,12 @@ function fitColumns(
   page: number,
   keyBytes: number,
   valueBytes: number,
-  deadline: Float64Array,
+  cells: Float64Array,
 ): boolean {
   const { bytes } = stage
   const base = page * PAGE_BYTES
   const widths = bytes[base + AT_WIDTHS]!
-  const time = deadline[0]!
+  const time = cells[DEADLINE]!
   const isTimed = time !== Number.POSITIVE_INFINITY
   if (isEmpty(bytes, base)) {
     bytes[base + AT_KEY_BYTES] = keyBytes

@@ -14,6 +14,9 @@
  * byte), what a record leaves free of its slot (0, 1, 2), and its deadline less the slab's (0 … 6). 28 records of 16 and 128
  * bytes that were written within 255 ms with one TTL take the whole page: 146.3 bytes each.
  *
+ * The sequence is that of the moment when the slab was sealed. A copy of a key that is replaced while its slab is open never
+ * reaches the drive; so of two copies there, the one in the slab with the higher sequence is the newer.
+ *
  * A record begins its search for a slot where its hash says, so that a reader finds it after a few steps (linear probing, Knuth
  * 6.4) without a fingerprint beside it. Nothing here allocates.
  */
@@ -106,13 +109,15 @@ export function sequenceOf(bytes: Uint8Array, base: number): number {
   return readU48(bytes, base + AT_SEQUENCE)
 }
 
-/** The slot of the record with this key, or -1. */
+/** The slot of the record with this key, or -1. The search begins where the hash says and skips the slot `except`. */
 export function findSlot(
   bytes: Uint8Array,
   base: number,
   key: Uint8Array,
   keyBytes: number,
-  first: number,
+  place: number,
+  tag: number,
+  except: number,
 ): number {
   const slots = bytes[base + AT_SLOTS]!
   const slotBytes = readU16(bytes, base + AT_SLOT_BYTES)
@@ -121,9 +126,12 @@ export function findSlot(
   if (!isMixed && bytes[base + AT_KEY_BYTES] !== keyBytes) return -1
   const columns = columnBytes(widths)
   const columnBase = columnsAt(bytes, base, 0)
-  for (let slot = first, left = slots; left > 0; left--) {
+  let slot = firstSlot(place, tag, slots)
+  for (let left = slots; left > 0; left--) {
     const isCandidate =
-      isUsed(bytes, base, slot) && (!isMixed || bytes[columnBase + slot * columns] === keyBytes)
+      isUsed(bytes, base, slot) &&
+      slot !== except &&
+      (!isMixed || bytes[columnBase + slot * columns] === keyBytes)
     if (isCandidate && hasKey(bytes, base + PAGE_BYTES - (slot + 1) * slotBytes, key, keyBytes)) {
       return slot
     }

@@ -5,11 +5,13 @@
  * (the write pointer demands it), zones go side by side, and `settled` waits for all. A failure is told once, by zone.
  */
 import type { ZonedDevice } from '../zone-model/index.js'
-import { PAGE_SECTORS } from './layout.js'
+import { PAGE_BYTES, PAGE_SECTORS } from './layout.js'
 
 export class ZoneIo {
   /** Of each zone, what was asked of it last. Zones with nothing under way have no entry. */
   readonly #tails = new Map<number, Promise<void>>()
+  /** Pages of each zone that the device has taken. */
+  readonly #pagesDone: Int32Array
   bytesWritten = 0
   resets = 0
 
@@ -17,7 +19,9 @@ export class ZoneIo {
     readonly device: ZonedDevice,
     /** Told when a write or a reset failed. */
     private readonly onFailure: (zone: number, error: unknown) => void,
-  ) {}
+  ) {
+    this.#pagesDone = new Int32Array(device.geometry.zoneCount)
+  }
 
   /** Writes whole pages at the zone's write pointer. `done` is called when they are on the device, or never will be. */
   write(zone: number, page: number, bytes: Uint8Array, done: (() => void) | null): void {
@@ -30,19 +34,30 @@ export class ZoneIo {
       done?.()
       return
     }
-    this.#enqueue(zone, () => this.#writeParts(sector, bytes), done)
+    const write = async () => {
+      await this.#writeParts(sector, bytes)
+      this.#pagesDone[zone] = page + bytes.length / PAGE_BYTES
+    }
+    this.#enqueue(zone, write, done)
   }
 
-  reset(zone: number, done: (() => void) | null): void {
+  /** `done` is told whether the zone is empty now. */
+  reset(zone: number, done: (isReset: boolean) => void): void {
     this.resets++
     const { direct } = this.device
     if (direct !== undefined) {
       const result = direct.reset(zone)
       if (result < 0) this.onFailure(zone, result)
-      else done?.()
+      done(result >= 0)
       return
     }
-    this.#enqueue(zone, () => this.device.reset(zone), null, done)
+    let isReset = false
+    const reset = async () => {
+      this.#pagesDone[zone] = 0
+      await this.device.reset(zone)
+      isReset = true
+    }
+    this.#enqueue(zone, reset, () => done(isReset))
   }
 
   /** Calls `done` when nothing of this zone is under way any more. */
@@ -51,14 +66,19 @@ export class ZoneIo {
     else done()
   }
 
-  /** Resolves when what was asked of this zone is done. */
-  async idle(zone: number): Promise<void> {
-    while (this.#tails.has(zone)) await this.#tails.get(zone)
+  /** Resolves when a page of the zone that was handed over is on the device. */
+  async written(zone: number, page: number): Promise<void> {
+    while (this.#pagesDone[zone]! <= page && this.#tails.has(zone)) await this.#tails.get(zone)
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when the next thing under way is done; at once when there is none. */
+  async progress(): Promise<void> {
+    if (this.#tails.size > 0) await Promise.race(this.#tails.values())
+  }
+
+  /** Resolves when what has been asked up to now is done. */
   async settled(): Promise<void> {
-    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+    await Promise.all(this.#tails.values())
   }
 
   /** Whether something of this zone is under way. */
@@ -77,18 +97,12 @@ export class ZoneIo {
     }
   }
 
-  #enqueue(
-    zone: number,
-    task: () => Promise<void>,
-    always: (() => void) | null,
-    succeeded: (() => void) | null = null,
-  ): void {
+  #enqueue(zone: number, task: () => Promise<void>, done: (() => void) | null): void {
     const before = this.#tails.get(zone)
     const tail = (before === undefined ? task() : before.then(task))
-      .then(() => succeeded?.())
       .catch(error => this.onFailure(zone, error))
       .then(() => {
-        always?.()
+        done?.()
         if (this.#tails.get(zone) === tail) this.#tails.delete(zone)
       })
     this.#tails.set(zone, tail)

@@ -6,7 +6,7 @@
  * done so far stays done. Not hot: it runs once a slab.
  */
 import { FITS, GroupWriter, ZONE_IS_FULL } from './group-writer.js'
-import { PAGE_BYTES, sealPage } from './layout.js'
+import { AT_SEQUENCE, PAGE_BYTES, sealPage, writeU48 } from './layout.js'
 import { beginSlab } from './open-slab.js'
 import { SIZE_CLASS_COUNT, SLOTS_MAX, slotCountOf } from './size-classes.js'
 import { AT_WIDTHS } from './slab.js'
@@ -28,6 +28,9 @@ import { ZONE_SEALED, type Zones } from './zones.js'
 export const NO_ROOM = -1
 /** The device has not written the last stage yet. */
 export const BUSY = -2
+
+/** Fills the pages of a run, which gets a sequence. */
+export type RunWriter = (pages: Uint8Array, sequence: number) => void
 
 /** What writers share. */
 export interface WriterContext {
@@ -90,8 +93,7 @@ export class ZoneWriter {
     const result = this.#makeRoom(1, slotCountOf[sizeClass]!)
     if (result < 0) return result
     const page = this.#reserve(PAGE_OPEN)
-    const sequence = this.context.nextSequence()
-    beginSlab(this.stage!, page, sizeClass, sequence, this.#widths[sizeClass]!)
+    beginSlab(this.stage!, page, sizeClass, this.#widths[sizeClass]!)
     this.openPages[sizeClass] = page
     this.group.expect(slotCountOf[sizeClass]!)
     return page
@@ -103,7 +105,10 @@ export class ZoneWriter {
     const base = page * PAGE_BYTES
     this.#widths[sizeClass] = stage.bytes[base + AT_WIDTHS]!
     stage.states[page] = PAGE_SEALED
-    if (!this.context.isVolatile) sealPage(stage.bytes, base)
+    if (!this.context.isVolatile) {
+      writeU48(stage.bytes, base + AT_SEQUENCE, this.context.nextSequence())
+      sealPage(stage.bytes, base)
+    }
     this.openPages[sizeClass] = -1
   }
 
@@ -123,7 +128,7 @@ export class ZoneWriter {
   }
 
   /** Takes `pages` for a run; `write` is called at once with their memory. Gives the zone's page, NO_ROOM or BUSY. */
-  appendRun(pages: number, place: number, tag: number, write: (pages: Uint8Array) => void): number {
+  appendRun(pages: number, place: number, tag: number, write: RunWriter): number {
     const result = this.#makeRoom(pages, 1)
     if (result < 0) return result
     if (pages > STAGE_PAGES) return this.#appendLong(pages, place, tag, write)
@@ -133,23 +138,19 @@ export class ZoneWriter {
     const stage = this.stage!
     stage.places[first * SLOTS_MAX] = place
     stage.tags[first * SLOTS_MAX] = tag
-    write(stage.bytes.subarray(first * PAGE_BYTES, (first + pages) * PAGE_BYTES))
+    const memory = stage.bytes.subarray(first * PAGE_BYTES, (first + pages) * PAGE_BYTES)
+    write(memory, this.context.nextSequence())
     return this.stageBase + first
   }
 
   /** A run that is longer than a stage goes to the device by itself. BUSY until the stage is out of its way. */
-  #appendLong(
-    pages: number,
-    place: number,
-    tag: number,
-    write: (pages: Uint8Array) => void,
-  ): number {
+  #appendLong(pages: number, place: number, tag: number, write: RunWriter): number {
     const page = this.nextPage
     const rolled = this.#roll()
     if (rolled < 0) return rolled
     const { io, zones, isVolatile } = this.context
     const bytes = io.device.allocate(pages * PAGE_BYTES)
-    write(bytes)
+    write(bytes, this.context.nextSequence())
     io.write(zones.physical[this.vzone]!, page, bytes, null)
     if (!isVolatile) this.group.addRun(pages, place, tag)
     this.stageBase += pages

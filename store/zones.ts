@@ -25,6 +25,8 @@ export class Zones {
   liveBytes: Float64Array
   /** Reads of its records, halved with every eviction. */
   hits: Uint32Array
+  /** Marks in it, of copies in other zones. */
+  marks: Int32Array
   /** Pages of it that have something on them, or in the stage. */
   pagesUsed: Int32Array
   /** Virtual zone of each zone of the device, or -1. */
@@ -45,6 +47,7 @@ export class Zones {
     this.liveRecords = new Int32Array(room)
     this.liveBytes = new Float64Array(room)
     this.hits = new Uint32Array(room)
+    this.marks = new Int32Array(room)
     this.pagesUsed = new Int32Array(room)
   }
 
@@ -78,6 +81,7 @@ export class Zones {
     this.liveRecords[vzone] = 0
     this.liveBytes[vzone] = 0
     this.hits[vzone] = 0
+    this.marks[vzone] = 0
     this.pagesUsed[vzone] = 0
   }
 
@@ -94,7 +98,7 @@ export class Zones {
   }
 
   get memoryBytes(): number {
-    return this.capacity * (4 + 4 + 1 + 1 + 8 + 4 + 8 + 4 + 4) + this.virtualOf.length * 8
+    return this.capacity * (4 + 4 + 1 + 1 + 8 + 4 + 8 + 4 + 4 + 4) + this.virtualOf.length * 8
   }
 
   #widen(): void {
@@ -107,6 +111,7 @@ export class Zones {
     this.liveRecords = copied(new Int32Array(room), this.liveRecords)
     this.liveBytes = copied(new Float64Array(room), this.liveBytes)
     this.hits = copied(new Uint32Array(room), this.hits)
+    this.marks = copied(new Int32Array(room), this.marks)
     this.pagesUsed = copied(new Int32Array(room), this.pagesUsed)
   }
 }

@@ -1,0 +1,156 @@
+/**
+ * Looks a key up wherever it is: in the cache, in memory, on the drive. What it found stays valid until the next operation.
+ */
+import { DEADLINE, NOW } from './cells.js'
+import type { DriveReader } from './drive-reader.js'
+import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
+import { StoreError } from './errors.js'
+import type { RecordCache } from './record-cache.js'
+
+export type Key = string | Uint8Array
+
+const CACHE_DEADLINE = 0
+
+export class Access {
+  /** The record in the cache that was found, or -1: the engine has found it. */
+  #cached = -1
+
+  constructor(
+    readonly engine: Engine,
+    private readonly reader: DriveReader,
+    /** Null where the drive itself is in memory. */
+    readonly cache: RecordCache | null,
+    private readonly now: () => number,
+  ) {}
+
+  /** Loads a key and the time. @throws StoreError KEY */
+  load(key: Key): void {
+    const { engine } = this
+    if (!engine.loadKey(key)) {
+      const length = typeof key === 'string' ? Buffer.byteLength(key) : key.length
+      throw new StoreError('STORE_ERR_KEY', `a key must be 1 to 250 bytes long; this is ${length}`)
+    }
+    engine.cells[NOW] = this.now()
+  }
+
+  /** A key that stays what it is while others use the engine; it is loaded as well. */
+  copyOf(key: Key): Uint8Array {
+    this.load(key)
+    return this.keyAtHand()
+  }
+
+  /** A copy of the key that is loaded. */
+  keyAtHand(): Uint8Array {
+    return Uint8Array.from(this.engine.parts.keys.bytes.subarray(0, this.engine.keyBytes))
+  }
+
+  /** MISSING, FOUND and alive, or ON_DRIVE. */
+  look(key: Key): number {
+    this.load(key)
+    const { engine, cache } = this
+    if (cache !== null && this.#findCached(cache)) return FOUND
+    this.#cached = -1
+    const result = engine.find()
+    if (result !== FOUND) return result
+    if (!engine.foundLives()) return MISSING
+    engine.countHit()
+    return FOUND
+  }
+
+  #findCached(cache: RecordCache): boolean {
+    const { engine } = this
+    const { keys } = engine.parts
+    const handle = cache.find(keys.bytes, this.engine.keyBytes, keys.place, keys.tag)
+    if (handle < 0) return false
+    cache.loadTimes(handle)
+    engine.cells[DEADLINE] = cache.times[CACHE_DEADLINE]!
+    if (engine.cells[DEADLINE] <= engine.cells[NOW]!) {
+      cache.expire(handle)
+      return false
+    }
+    this.#cached = handle
+    return true
+  }
+
+  /** Calls `use` at the moment when it is known whether the key is there and alive, and gives what it gives. */
+  async locate<T>(key: Key, use: (isAlive: boolean) => T): Promise<T> {
+    const result = this.look(key)
+    if (result !== ON_DRIVE) return use(result === FOUND)
+    const copy = this.copyOf(key)
+    return this.reader.resolve(copy, resolved => {
+      const isAlive = resolved === FOUND && this.engine.foundLives()
+      this.#cached = -1
+      if (isAlive) {
+        this.engine.countHit()
+        this.#keepFound()
+      }
+      return use(isAlive)
+    })
+  }
+
+  /** As `locate`, of the copy itself, not of one in the cache; dead or alive. */
+  async locateCopy<T>(key: Uint8Array, use: (isThere: boolean) => T): Promise<T> {
+    return this.reader.resolve(key, resolved => {
+      this.#cached = -1
+      return use(resolved === FOUND)
+    })
+  }
+
+  get valueBytes(): number {
+    return this.#cached >= 0 ? this.cache!.valueBytesOf(this.#cached) : this.engine.foundValueBytes
+  }
+
+  /** What was found, as a Buffer of its own. */
+  value(): Buffer {
+    const value = Buffer.allocUnsafe(this.valueBytes)
+    this.copyInto(value)
+    return value
+  }
+
+  /** Copies the value if `target` has room for it. Gives its length. */
+  copyInto(target: Uint8Array): number {
+    const length = this.valueBytes
+    if (length > target.length) return length
+    if (this.#cached >= 0) {
+      this.cache!.copyValue(this.#cached, target, 0)
+      return length
+    }
+    const { foundBytes, foundValueAt } = this.engine
+    copyOut(foundBytes, foundValueAt, target, length)
+    return length
+  }
+
+  /** Puts the value that was just written into the cache. */
+  keep(value: Uint8Array): void {
+    const { cache, engine } = this
+    if (cache !== null) this.#keep(cache, value, 0, value.length, engine.writtenLocator)
+  }
+
+  /** The cache has nothing of the key at hand any more. True: it had. */
+  forget(): boolean {
+    const { keys } = this.engine.parts
+    return this.cache?.remove(keys.bytes, this.engine.keyBytes, keys.place, keys.tag) ?? false
+  }
+
+  #keepFound(): void {
+    const { cache, engine } = this
+    if (cache === null) return
+    const { foundBytes, foundValueAt, foundValueBytes, foundLocator } = engine
+    this.#keep(cache, foundBytes, foundValueAt, foundValueBytes, foundLocator)
+  }
+
+  #keep(cache: RecordCache, value: Uint8Array, at: number, length: number, locator: number): void {
+    const { keys } = this.engine.parts
+    cache.times[CACHE_DEADLINE] = this.engine.cells[DEADLINE]!
+    cache.insert(keys.bytes, this.engine.keyBytes, keys.place, keys.tag, value, at, length, locator)
+  }
+}
+
+/** Out of a page. Short ones by hand: a call of the runtime costs more, and makes an object for the part. */
+function copyOut(from: Uint8Array, at: number, to: Uint8Array, count: number): void {
+  if (count > 1024) {
+    to.set(from.subarray(at, at + count))
+    return
+  }
+  for (let index = 0; index < count; index++) to[index] = from[at + index]!
+}

@@ -1,0 +1,130 @@
+/**
+ * Makes what has been accepted durable: a group commit of everybody who waits.
+ *
+ * First all slabs are written and the device is flushed; only then the marks of the copies that they replaced, and flushed
+ * again. The other way round a power cut could leave the mark without the record that stands for it, and so neither of
+ * the two. Without marks one flush is enough.
+ */
+import type { Burials } from './burials.js'
+import { StoreError } from './errors.js'
+import { PAGE_BYTES } from './layout.js'
+import { type MarkList, writeMarks } from './marks.js'
+import type { ZoneIo } from './zone-io.js'
+import { BUSY, type WriterContext, type ZoneWriter } from './zone-writer.js'
+import type { Zones } from './zones.js'
+
+export interface CommitterParts {
+  readonly io: ZoneIo
+  readonly zones: Zones
+  readonly writers: readonly ZoneWriter[]
+  /** By lifetime class; the engine fills them. */
+  readonly marks: readonly MarkList[]
+  readonly context: WriterContext
+  readonly burials: Burials
+}
+
+export class Committer {
+  flushes = 0
+  #running: Promise<void> | null = null
+  #next: Promise<void> | null = null
+  #failure: unknown = null
+
+  constructor(private readonly parts: CommitterParts) {}
+
+  /** Something accepted before the next commit could not be written: that commit must not resolve. */
+  noteFailure(error: unknown): void {
+    this.#failure ??= error
+  }
+
+  /** Resolves when everything accepted before the call is durable. Rejects with StoreError DEVICE or FULL. */
+  commit(): Promise<void> {
+    if (this.#running === null) return this.#start()
+    // The one under way began too early for this caller; all who come until it ends share the next.
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    )
+    return this.#next
+  }
+
+  /** Commits if there is anything to, unless a commit is under way. A failure is that of the next commit asked for. */
+  commitSoon(): void {
+    const { writers, marks } = this.parts
+    const isDirty = writers.some(writer => writer.isDirty) || marks.some(list => list.length > 0)
+    if (isDirty && this.#running === null) this.#start().catch(error => this.noteFailure(error))
+  }
+
+  /** Writes what is in stages, without making it durable. */
+  submit(): void {
+    for (const writer of this.parts.writers) writer.submit()
+  }
+
+  #start(): Promise<void> {
+    this.#next = null
+    this.#running = this.#run().finally(() => {
+      this.#running = null
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { writers, marks, burials } = this.parts
+    await burials.settled()
+    const taken = marks.map(list => list.take())
+    try {
+      await this.#flush()
+      let hasMarks = false
+      for (const [lifetimeClass, list] of taken.entries()) {
+        if (list.length === 0) continue
+        hasMarks = true
+        await this.#write(writers[lifetimeClass]!, list)
+      }
+      if (hasMarks) await this.#flush()
+    } catch (error) {
+      for (const [lifetimeClass, list] of taken.entries()) marks[lifetimeClass]!.addAll(list)
+      throw error
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const { io, writers } = this.parts
+    for (const writer of writers) writer.submit()
+    await io.settled()
+    const failure = this.#failure
+    this.#failure = null
+    if (failure !== null) throw deviceError('a zone could not be written', failure)
+    try {
+      await io.flush()
+    } catch (error) {
+      throw deviceError('the device could not be flushed', error)
+    }
+    this.flushes++
+  }
+
+  async #write(writer: ZoneWriter, list: MarkList): Promise<void> {
+    const { io, zones, context } = this.parts
+    for (let from = 0; from < list.length; ) {
+      const page = writer.takeMarksPage()
+      if (page === BUSY) {
+        await io.progress()
+        continue
+      }
+      if (page < 0) {
+        throw new StoreError(
+          'STORE_ERR_FULL',
+          'no zone is free for the marks of deleted objects: they may be back after a restart; let objects expire, or open the store with eviction',
+        )
+      }
+      const { vzone } = writer
+      from += writeMarks(writer.stage!.bytes, page * PAGE_BYTES, context.nextSequence(), list, from)
+      zones.marks[vzone]!++
+      zones.lastDeadlineMs[vzone] = Math.max(zones.lastDeadlineMs[vzone]!, list.lastDeadlineMs)
+      context.ledger.marks += PAGE_BYTES
+    }
+  }
+}
+
+function deviceError(what: string, cause: unknown): StoreError {
+  const why = cause instanceof Error ? cause.message : `errno ${String(cause)}`
+  return new StoreError('STORE_ERR_DEVICE', `${what}: ${why}`, { cause })
+}

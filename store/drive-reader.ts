@@ -1,0 +1,137 @@
+/**
+ * Reads pages from the drive and finds the key in them: what the engine could not answer from memory.
+ *
+ * A miss costs one page read; keys that share a page share the read. While a read is under way the world goes on: the zone may
+ * be reset, the record written anew. So after it the index is asked again, and only a page that it still names counts.
+ */
+import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
+import { KIND_SLAB, kindOf, PAGE_BYTES, PAGE_SECTORS } from './layout.js'
+import { isRunStart, isWholeRun, runPagesAt } from './run.js'
+import { sequenceOf } from './slab.js'
+import type { ZoneIo } from './zone-io.js'
+
+export class DriveReader {
+  /** Pages that could not be read, or were not what had been written: their objects are lost. */
+  damaged = 0
+  pages = 0
+  withoutKey = 0
+  readonly #underWay = new Map<number, Promise<Uint8Array | null>>()
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly io: ZoneIo,
+    /** Loads a key and the time into the engine again, after others have used it. */
+    private readonly load: (key: Uint8Array) => void,
+  ) {}
+
+  /**
+   * Calls `use` with FOUND (then the engine's `found…` fields say what) or MISSING, and gives what it gives. Nobody else can
+   * touch the engine between the finding and the use.
+   */
+  async resolve<T>(key: Uint8Array, use: (result: number) => T): Promise<T> {
+    for (;;) {
+      this.load(key)
+      const result = this.engine.find()
+      if (result !== ON_DRIVE) return use(result)
+      const locators = Array.from(this.engine.onDrive.subarray(0, this.engine.onDriveCount))
+      const pages = await Promise.all(locators.map(locator => this.#page(locator)))
+      this.load(key)
+      if (this.engine.find() === FOUND) return use(FOUND)
+      // What came or went meanwhile is looked at again.
+      const now = Array.from(this.engine.onDrive.subarray(0, this.engine.onDriveCount))
+      if (now.some(locator => !locators.includes(locator))) continue
+      return use(this.#newest(now, locators, pages))
+    }
+  }
+
+  /** Of the copies in these pages the newest counts; older ones are buried. */
+  #newest(
+    wanted: readonly number[],
+    locators: readonly number[],
+    pages: readonly (Uint8Array | null)[],
+  ): number {
+    const { engine } = this
+    const copies = wanted
+      .map(locator => ({ locator, page: pages[locators.indexOf(locator)] }))
+      .filter(({ locator, page }) => {
+        const isIt = page !== null && page !== undefined && engine.findInPage(locator, page, 0)
+        if (!isIt) this.withoutKey++
+        return isIt
+      })
+      .sort((a, b) => sequenceOf(b.page!, 0) - sequenceOf(a.page!, 0))
+    for (const { locator, page } of copies.slice(1)) {
+      engine.findInPage(locator, page!, 0)
+      engine.bury()
+    }
+    const [first] = copies
+    if (first === undefined) return MISSING
+    engine.findInPage(first.locator, first.page!, 0)
+    return FOUND
+  }
+
+  /**
+   * After a key was written: buries the copies of it on the drive that were there before, in pages that the index still names.
+   */
+  async buryOlder(key: Uint8Array, locators: readonly number[]): Promise<void> {
+    const pages = await Promise.all(locators.map(locator => this.#page(locator)))
+    this.load(key)
+    const { engine } = this
+    const { index, keys } = engine.parts
+    locators.forEach((locator, at) => {
+      const page = pages[at]
+      const count = index.find(keys.place, keys.tag)
+      if (!index.found.subarray(0, count).includes(locator)) return
+      if (page === null || page === undefined || !engine.findInPage(locator, page, 0)) {
+        this.withoutKey++
+        return
+      }
+      engine.bury()
+    })
+  }
+
+  /** A page, or all pages of a run; null when the zone is gone or the page damaged. */
+  #page(locator: number): Promise<Uint8Array | null> {
+    const known = this.#underWay.get(locator)
+    if (known !== undefined) return known
+    const reading = this.#read(locator).finally(() => this.#underWay.delete(locator))
+    this.#underWay.set(locator, reading)
+    return reading
+  }
+
+  async #read(locator: number): Promise<Uint8Array | null> {
+    const { pagesPerZone, zones } = this.engine.parts
+    const vzone = Math.floor(locator / pagesPerZone)
+    const page = locator - vzone * pagesPerZone
+    const sequence = zones.sequence[vzone]
+    const physical = zones.physical[vzone]!
+    if (physical < 0) return null
+    const start = physical * this.io.device.geometry.zoneSizeSectors + page * PAGE_SECTORS
+    try {
+      await this.io.written(physical, page)
+      const bytes = await this.#take(start, 1)
+      if (zones.sequence[vzone] !== sequence || !zones.isInUse(vzone)) return null
+      if (!isRunStart(bytes, 0)) return this.#checked(bytes, kindOf(bytes, 0) === KIND_SLAB)
+      const pages = runPagesAt(bytes, 0)
+      if (page + pages > pagesPerZone) return null
+      const run = pages === 1 ? bytes : await this.#take(start, pages)
+      return this.#checked(run, isWholeRun(run, 0))
+    } catch {
+      if (zones.isInUse(vzone) && zones.sequence[vzone] === sequence) {
+        this.damaged++
+      }
+      return null
+    }
+  }
+
+  #checked(bytes: Uint8Array, isWhole: boolean): Uint8Array | null {
+    if (!isWhole) this.damaged++
+    return isWhole ? bytes : null
+  }
+
+  async #take(sector: number, pages: number): Promise<Uint8Array> {
+    const bytes = this.io.device.allocate(pages * PAGE_BYTES)
+    this.pages += pages
+    await this.io.device.read(sector, bytes)
+    return bytes
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * Finds, writes and buries records: everything that needs no waiting. One thread owns it.
+ *
+ * The key of an operation is in `keys`, its time and deadline in `cells`, what was found in the `found…` fields: nothing is
+ * allocated, thrown or awaited here. What lies on a drive only is left to the reader (drive-reader.ts), which comes back with
+ * the page.
+ */
+import { DEADLINE, NOW } from './cells.js'
+import { KEY_BYTES_MAX, type KeyHash } from './key-hash.js'
+import { AT_KIND, KIND_RUN, PAGE_BYTES } from './layout.js'
+import type { LifetimeClasses } from './lifetime-classes.js'
+import type { MarkList } from './marks.js'
+import type { ObjectIndex } from './object-index.js'
+import { freeSlotOf, takeSlot } from './open-slab.js'
+import {
+  RUN_HEADER_BYTES,
+  runDeadline,
+  runKeyBytes,
+  runPages,
+  runValueBytes,
+  writeRun,
+} from './run.js'
+import { SLOT_BYTES_MAX, sizeClassOf } from './size-classes.js'
+import {
+  deadlineOf,
+  findSlot,
+  hasKey,
+  keyBytesOf,
+  slotAt,
+  usedBelow,
+  valueBytesOf,
+} from './slab.js'
+import { PAGE_OPEN, STAGE_BYTES } from './stage.js'
+import type { WriteLedger } from './write-ledger.js'
+import type { ZoneKeeper } from './zone-keeper.js'
+import type { ZoneWriter } from './zone-writer.js'
+import type { Zones } from './zones.js'
+
+export const MISSING = 0
+/** In memory: the `found…` fields say where. */
+export const FOUND = 1
+/** Perhaps in one of the pages that `onDrive` names. */
+export const ON_DRIVE = 2
+
+/** Instead of a slot: the record is a run. */
+export const RUN_SLOT = 255
+const NO_LOCATOR = -1
+const CANDIDATES_MAX = 128
+
+export interface EngineParts {
+  readonly keys: KeyHash
+  readonly index: ObjectIndex
+  readonly zones: Zones
+  readonly keeper: ZoneKeeper
+  readonly writers: readonly ZoneWriter[]
+  readonly classes: LifetimeClasses
+  readonly ledger: WriteLedger
+  /** Copies on the drive that died, for the next commit, by lifetime class. Nobody outlives a volatile drive: null. */
+  readonly marks: readonly MarkList[] | null
+  readonly pagesPerZone: number
+  readonly cells: Float64Array
+}
+
+export class Engine {
+  /** Length of the key at hand, which is in `parts.keys`. */
+  keyBytes = 0
+  foundBytes: Uint8Array = new Uint8Array(PAGE_BYTES)
+  foundBase = 0
+  foundSlot = 0
+  foundLocator = NO_LOCATOR
+  /** Pages that must be read to know. */
+  readonly onDrive = new Float64Array(CANDIDATES_MAX)
+  onDriveCount = 0
+  #writtenLocator = NO_LOCATOR
+  #pageBytes: Uint8Array = this.foundBytes
+  #pageBase = 0
+  /**
+   * Dead records whose page the index still names for a live one with the same 36 bits of hash: locator × 256 + number of
+   * the record in its page. Empty but for a few in billions.
+   */
+  readonly twins = new Set<number>()
+
+  readonly cells: Float64Array
+
+  constructor(readonly parts: EngineParts) {
+    this.cells = parts.cells
+  }
+
+  /** Loads a key; false when it is empty or longer than 250 bytes. */
+  loadKey(key: string | Uint8Array): boolean {
+    this.keyBytes = this.parts.keys.hash(key)
+    return this.keyBytes > 0 && this.keyBytes <= KEY_BYTES_MAX
+  }
+
+  /** Looks for the key at hand. MISSING, FOUND (past its deadline or not), or ON_DRIVE. */
+  find(): number {
+    return this.#findExcept(NO_LOCATOR, -1)
+  }
+
+  #findExcept(exceptLocator: number, exceptSlot: number): number {
+    const { keys, index } = this.parts
+    const count = index.find(keys.place, keys.tag)
+    this.onDriveCount = 0
+    for (let i = 0; i < count; i++) {
+      const locator = index.found[i]!
+      if (!this.#locate(locator)) {
+        this.onDrive[this.onDriveCount++] = locator
+        continue
+      }
+      const except = locator === exceptLocator ? exceptSlot : -1
+      const slot = this.#slotOfKey(this.#pageBytes, this.#pageBase, except)
+      if (slot < 0) continue
+      if (this.twins.size > 0 && this.isTwin(locator, this.#pageBytes, this.#pageBase, slot))
+        continue
+      this.foundBytes = this.#pageBytes
+      this.foundBase = this.#pageBase
+      this.foundSlot = slot
+      this.foundLocator = locator
+      return FOUND
+    }
+    return this.onDriveCount > 0 ? ON_DRIVE : MISSING
+  }
+
+  /** Looks for the key at hand in a page that was read from the drive. True: the `found…` fields name it. */
+  findInPage(locator: number, bytes: Uint8Array, base: number): boolean {
+    const slot = this.#slotOfKey(bytes, base, -1)
+    if (slot < 0 || (this.twins.size > 0 && this.isTwin(locator, bytes, base, slot))) return false
+    this.foundBytes = bytes
+    this.foundBase = base
+    this.foundSlot = slot
+    this.foundLocator = locator
+    return true
+  }
+
+  #slotOfKey(bytes: Uint8Array, base: number, except: number): number {
+    const { keys } = this.parts
+    if (bytes[base + AT_KIND] === KIND_RUN) {
+      const isIt =
+        except !== RUN_SLOT &&
+        runKeyBytes(bytes, base) === this.keyBytes &&
+        hasKey(bytes, base + RUN_HEADER_BYTES, keys.bytes, this.keyBytes)
+      return isIt ? RUN_SLOT : -1
+    }
+    return findSlot(bytes, base, keys.bytes, this.keyBytes, keys.place, keys.tag, except)
+  }
+
+  isTwin(locator: number, bytes: Uint8Array, base: number, slot: number): boolean {
+    const record = slot === RUN_SLOT ? 0 : usedBelow(bytes, base, slot)
+    return this.twins.has(locator * 256 + record)
+  }
+
+  /** Finds a page in memory: in a stage, in one that is being written, or in the drive's own memory. */
+  #locate(locator: number): boolean {
+    const { pagesPerZone, zones, writers, keeper } = this.parts
+    const vzone = Math.floor(locator / pagesPerZone)
+    const page = locator - vzone * pagesPerZone
+    const writer = writers[zones.lifetimeClass[vzone]!]!
+    if (writer.vzone === vzone && page >= writer.stageBase) {
+      this.#pageBytes = writer.stage!.bytes
+      this.#pageBase = (page - writer.stageBase) * PAGE_BYTES
+      return true
+    }
+    const view = keeper.views[vzone]
+    if (view !== null && view !== undefined) {
+      this.#pageBytes = view
+      this.#pageBase = page * PAGE_BYTES
+      return true
+    }
+    if (writer.flightVzone !== vzone || page < writer.flightBase) return false
+    const base = (page - writer.flightBase) * PAGE_BYTES
+    if (base >= STAGE_BYTES) return false
+    this.#pageBytes = writer.flight!.bytes
+    this.#pageBase = base
+    return true
+  }
+
+  get foundValueBytes(): number {
+    const { foundBytes, foundBase, foundSlot } = this
+    if (foundSlot === RUN_SLOT) return runValueBytes(foundBytes, foundBase)
+    return valueBytesOf(foundBytes, foundBase, foundSlot)
+  }
+
+  /** Where in `foundBytes` the value begins. */
+  get foundValueAt(): number {
+    const { foundBytes, foundBase, foundSlot } = this
+    if (foundSlot === RUN_SLOT)
+      return foundBase + RUN_HEADER_BYTES + runKeyBytes(foundBytes, foundBase)
+    return slotAt(foundBytes, foundBase, foundSlot) + keyBytesOf(foundBytes, foundBase, foundSlot)
+  }
+
+  /** Puts the deadline of what was found into the cells; true when it is not past. */
+  foundLives(): boolean {
+    const { foundBytes, foundBase, foundSlot, cells } = this
+    cells[DEADLINE] =
+      foundSlot === RUN_SLOT
+        ? runDeadline(foundBytes, foundBase)
+        : deadlineOf(foundBytes, foundBase, foundSlot)
+    return cells[DEADLINE]! > cells[NOW]!
+  }
+
+  /** Where `put` wrote last. */
+  get writtenLocator(): number {
+    return this.#writtenLocator
+  }
+
+  /** Counts a read of what was found. */
+  countHit(): void {
+    const { zones, pagesPerZone } = this.parts
+    zones.hits[Math.floor(this.foundLocator / pagesPerZone)]!++
+  }
+
+  /**
+   * Writes the key at hand with a value, and buries the copy before it if that is in memory. MISSING (no such copy),
+   * FOUND (it was buried), ON_DRIVE (`onDrive` has pages that may hold one), or NO_ROOM or BUSY: nothing was written.
+   */
+  put(value: Uint8Array, valueBytes: number): number {
+    const { keys, classes, writers, ledger } = this.parts
+    const ttlMs = this.cells[DEADLINE]! - this.cells[NOW]!
+    const recordBytes = this.keyBytes + valueBytes
+    classes.note(ttlMs, recordBytes)
+    const writer = writers[classes.classOf(ttlMs)]!
+    if (recordBytes > SLOT_BYTES_MAX) return this.#putRun(writer, value, valueBytes)
+    const sizeClass = sizeClassOf(recordBytes)
+    let page = writer.openPages[sizeClass]!
+    let slot = -1
+    if (page >= 0) slot = this.#slotIn(writer, page, valueBytes)
+    if (slot < 0) {
+      page = writer.beginSlab(sizeClass)
+      if (page < 0) return page
+      slot = this.#slotIn(writer, page, valueBytes)
+    }
+    const { bytes } = writer.stage!
+    const at = slotAt(bytes, page * PAGE_BYTES, slot)
+    copyBytes(keys.bytes, bytes, at, this.keyBytes)
+    copyBytes(value, bytes, at + this.keyBytes, valueBytes)
+    ledger.payload += recordBytes
+    return this.#settle(writer.vzone, writer.stageBase + page, slot, recordBytes)
+  }
+
+  #slotIn(writer: ZoneWriter, page: number, valueBytes: number): number {
+    const { keys } = this.parts
+    return takeSlot(
+      writer.stage!,
+      page,
+      this.keyBytes,
+      valueBytes,
+      keys.place,
+      keys.tag,
+      this.cells,
+    )
+  }
+
+  #putRun(writer: ZoneWriter, value: Uint8Array, valueBytes: number): number {
+    const { keys, ledger } = this.parts
+    const key = keys.bytes.subarray(0, this.keyBytes)
+    const deadline = this.cells[DEADLINE]!
+    const pages = runPages(this.keyBytes, valueBytes)
+    const page = writer.appendRun(pages, keys.place, keys.tag, (memory, sequence) =>
+      writeRun(memory, sequence, key, value.subarray(0, valueBytes), deadline),
+    )
+    if (page < 0) return page
+    ledger.payload += this.keyBytes + valueBytes
+    return this.#settle(writer.vzone, page, RUN_SLOT, this.keyBytes + valueBytes)
+  }
+
+  /** Enters a new record into index and accounts, in the place of the one before it. */
+  #settle(vzone: number, page: number, slot: number, recordBytes: number): number {
+    const { zones, index, keys, pagesPerZone } = this.parts
+    const deadline = this.cells[DEADLINE]!
+    zones.liveRecords[vzone]!++
+    zones.liveBytes[vzone]! += recordBytes
+    if (deadline > zones.lastDeadlineMs[vzone]!) zones.lastDeadlineMs[vzone] = deadline
+    const locator = vzone * pagesPerZone + page
+    this.#writtenLocator = locator
+    const before = this.#findExcept(locator, slot)
+    if (before !== FOUND) {
+      index.insert(keys.place, keys.tag, locator)
+      return before
+    }
+    if (this.foundLocator !== locator) {
+      this.#noteTwin()
+      index.replace(keys.place, keys.tag, this.foundLocator, locator)
+    }
+    this.#release()
+    return FOUND
+  }
+
+  /** Buries what was found: deleted, expired in sight of a reader, or written anew elsewhere. */
+  bury(): void {
+    const { index, keys } = this.parts
+    this.#noteTwin()
+    if (index.remove(keys.place, keys.tag, this.foundLocator)) {
+      this.#release()
+    }
+  }
+
+  /** If two records of the page have the same hash, the index cannot tell the dead one from the other. */
+  #noteTwin(): void {
+    const { index, keys } = this.parts
+    const count = index.find(keys.place, keys.tag)
+    let same = 0
+    for (let i = 0; i < count; i++) if (index.found[i] === this.foundLocator) same++
+    if (same < 2 || this.#isOpen(this.foundLocator)) return
+    const { foundBytes, foundBase, foundSlot, foundLocator } = this
+    const record = foundSlot === RUN_SLOT ? 0 : usedBelow(foundBytes, foundBase, foundSlot)
+    this.twins.add(foundLocator * 256 + record)
+  }
+
+  #isOpen(locator: number): boolean {
+    const { pagesPerZone, zones, writers } = this.parts
+    const vzone = Math.floor(locator / pagesPerZone)
+    const writer = writers[zones.lifetimeClass[vzone]!]!
+    const page = locator - vzone * pagesPerZone - writer.stageBase
+    return writer.vzone === vzone && page >= 0 && writer.stage!.states[page] === PAGE_OPEN
+  }
+
+  /** Accounts for the death of what was found; its slot is free again, or a mark will tell the next start. */
+  #release(): void {
+    const { zones, pagesPerZone, keeper, ledger, marks, writers } = this.parts
+    const { foundBytes, foundBase, foundSlot, foundLocator } = this
+    const vzone = Math.floor(foundLocator / pagesPerZone)
+    const recordBytes =
+      this.foundValueBytes +
+      (foundSlot === RUN_SLOT
+        ? runKeyBytes(foundBytes, foundBase)
+        : keyBytesOf(foundBytes, foundBase, foundSlot))
+    zones.liveRecords[vzone]!--
+    zones.liveBytes[vzone]! -= recordBytes
+    const page = foundLocator - vzone * pagesPerZone
+    if (foundSlot !== RUN_SLOT && this.#isOpen(foundLocator)) {
+      const writer = writers[zones.lifetimeClass[vzone]!]!
+      freeSlotOf(writer.stage!, page - writer.stageBase, foundSlot)
+      ledger.payload -= recordBytes
+      return
+    }
+    if (marks !== null) this.#mark(marks, vzone, page)
+    keeper.afterDeath(vzone)
+  }
+
+  /** Nobody asks for a copy that is past its deadline: it needs no mark. */
+  #mark(marks: readonly MarkList[], vzone: number, page: number): void {
+    const { foundBytes, foundBase, foundSlot, cells } = this
+    const isRun = foundSlot === RUN_SLOT
+    const deadline = isRun
+      ? runDeadline(foundBytes, foundBase)
+      : deadlineOf(foundBytes, foundBase, foundSlot)
+    const left = deadline - cells[NOW]!
+    if (left <= 0) return
+    const record = isRun ? 0 : usedBelow(foundBytes, foundBase, foundSlot)
+    const list = marks[this.parts.classes.classOf(left)]!
+    list.add(this.parts.zones.sequence[vzone]!, page, record)
+    if (deadline > list.lastDeadlineMs) list.lastDeadlineMs = deadline
+  }
+}
+
+/** Into a page. Short ones by hand: a call of the runtime costs more. */
+export function copyBytes(from: Uint8Array, to: Uint8Array, at: number, count: number): void {
+  if (count > 512) {
+    to.set(count === from.length ? from : from.subarray(0, count), at)
+    return
+  }
+  for (let index = 0; index < count; index++) to[at + index] = from[index]!
+}

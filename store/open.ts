@@ -1,0 +1,139 @@
+/**
+ * Opens a store on a zoned device: finds what is there, or begins anew, and puts the parts together.
+ */
+import { randomBytes } from 'node:crypto'
+import { Access } from './access.js'
+import { Burials } from './burials.js'
+import { CELL_COUNT, NOW } from './cells.js'
+import { Committer } from './committer.js'
+import { DriveReader } from './drive-reader.js'
+import { Engine } from './engine.js'
+import { StoreError } from './errors.js'
+import { KeyHash } from './key-hash.js'
+import { PAGE_BYTES } from './layout.js'
+import { LifetimeClasses } from './lifetime-classes.js'
+import { MarkList } from './marks.js'
+import { ObjectIndex } from './object-index.js'
+import { checkOptions, type StoreOptions, type StoreSettings } from './options.js'
+import { RecordCache } from './record-cache.js'
+import { Recovery } from './recovery.js'
+import { collectStats } from './stats.js'
+import { Store } from './store.js'
+import { Ticker } from './ticker.js'
+import { SharedContext } from './writer-context.js'
+import type { StoreIdentity } from './zone-header.js'
+import { ZoneIo } from './zone-io.js'
+import { ZoneKeeper } from './zone-keeper.js'
+import { ZoneWriter } from './zone-writer.js'
+import { Zones } from './zones.js'
+
+const VALUE_BYTES_MAX = 64 * 1024 * 1024
+/** A zone takes its header, a few slabs and their index at least. */
+const PAGES_PER_ZONE_MIN = 8
+const PAGES_PER_ZONE_MAX = 2 ** 24
+/** Pages of a zone that a value never gets: its header, the index behind it, the head of the run. */
+const PAGES_BESIDE_VALUE = 3
+
+/**
+ * Opens the store on a device, which it closes in the end. An empty device becomes a new store.
+ *
+ * @throws StoreError OPTION, DEVICE, FOREIGN (the device holds data that is not a store's; `format: true` erases it)
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const settings = checkOptions(options)
+  const { device, now = Date.now } = options
+  const pagesPerZone = pagesOf(options)
+  const { geometry } = device
+  const isVolatile = device.direct !== undefined
+  const cells = new Float64Array(CELL_COUNT)
+  const zones = new Zones(geometry.zoneCount)
+  const writers: ZoneWriter[] = []
+  // Committer and keeper are there before the first write can fail.
+  const io = new ZoneIo(device, (zone, error) => {
+    committer.noteFailure(error)
+    const vzone = zones.virtualOf[zone]!
+    if (vzone >= 0) keeper.drop(vzone, 'failed')
+  })
+  const recovery = new Recovery(io, pagesPerZone)
+  const identity =
+    (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
+  const index = new ObjectIndex({ pagesPerZone, zones: geometry.zoneCount })
+  const classes = classesFor(options, settings, now())
+  const evicts = settings.eviction !== 'noeviction'
+  const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })
+  const stagesMax = 2 * classes.count
+  const context = new SharedContext(zones, io, identity, pagesPerZone, isVolatile, stagesMax, cells)
+  context.bind(keeper)
+  for (let each = 0; each < classes.count; each++) writers.push(new ZoneWriter(context, each))
+  const marks = writers.map(() => new MarkList())
+  const { ledger } = context
+  const keys = new KeyHash(identity.seeds[0], identity.seeds[1])
+  const engine = new Engine({
+    ...{ keys, index, zones, keeper, writers, classes, ledger, pagesPerZone, cells },
+    marks: isVolatile ? null : marks,
+  })
+  cells[NOW] = now()
+  const report = await recovery.load(engine, context, cells[NOW])
+  const hasCache = !isVolatile && settings.cacheBytes > 0
+  const cache = hasCache ? new RecordCache({ capacityBytes: settings.cacheBytes }) : null
+  const reader = new DriveReader(engine, io, key => access.load(key))
+  const burials = new Burials(reader)
+  const committer = new Committer({ io, zones, writers, marks, context, burials })
+  const access: Access = new Access(engine, reader, cache, now)
+  const ticker = new Ticker(settings.commitInterval, () => {
+    store.tick(now())
+    if (!isVolatile && settings.durability !== 'none') committer.commitSoon()
+    else committer.submit()
+    return keeper.nextDeadlineMs - now()
+  })
+  const store: Store = new Store({
+    ...{ access, engine, io, burials, committer, settings, report },
+    valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
+    statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
+    release: async () => {
+      ticker.stop()
+      await device.dispose()
+    },
+  })
+  if (options.now === undefined) ticker.start()
+  return store
+}
+
+function pagesOf({ device: { geometry } }: StoreOptions): number {
+  const pages = geometry.zoneCapacityBytes / PAGE_BYTES
+  const isRight =
+    Number.isInteger(pages) &&
+    geometry.blockSizeBytes <= PAGE_BYTES &&
+    pages >= PAGES_PER_ZONE_MIN &&
+    pages <= PAGES_PER_ZONE_MAX
+  if (isRight) return pages
+  const what = `zones of ${geometry.zoneCapacityBytes} bytes, blocks of ${geometry.blockSizeBytes}`
+  throw new StoreError(
+    'STORE_ERR_DEVICE',
+    `${what}: a store needs zones of whole 4 KiB pages, 32 KiB to 64 GiB`,
+  )
+}
+
+/** As many classes as the device lets be open at once, and leaves zones for. */
+function classesFor(
+  options: StoreOptions,
+  settings: StoreSettings,
+  nowMs: number,
+): LifetimeClasses {
+  const { geometry } = options.device
+  const limits = [geometry.maxActive, geometry.maxOpen].filter(limit => limit > 0)
+  const most = Math.min(settings.lifetimeClasses, geometry.sequentialCount - 1, ...limits)
+  const boundariesMs = options.lifetimeBoundaries
+  return new LifetimeClasses({
+    count: Math.max(2, most),
+    zoneBytes: geometry.zoneCapacityBytes,
+    nowMs,
+    lendLast: true,
+    ...(boundariesMs === undefined ? {} : { boundariesMs }),
+  })
+}
+
+function newIdentity(given: Uint8Array | undefined): StoreIdentity {
+  const id = Buffer.from(given ?? randomBytes(16))
+  return { id, seeds: [id.readUInt32LE(0), id.readUInt32LE(4)] }
+}

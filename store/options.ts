@@ -1,0 +1,109 @@
+/**
+ * The options of `open`, in one table: what they are called, what they may be, what they mean. Checks and the README come
+ * from it.
+ */
+import type { ZonedDevice } from '../zone-model/index.js'
+import { StoreError } from './errors.js'
+
+export type Durability = 'none' | 'interval' | 'sync'
+export type Eviction = 'evict' | 'reinsert' | 'noeviction'
+
+/** Times in milliseconds. */
+export interface StoreOptions {
+  /** Where the objects are. The store closes it. */
+  readonly device: ZonedDevice
+  readonly durability?: Durability | undefined
+  readonly commitInterval?: number | undefined
+  readonly eviction?: Eviction | undefined
+  readonly cacheBytes?: number | undefined
+  readonly lifetimeClasses?: number | undefined
+  /** Longest TTL of each class but the last two, rising. Without it they are learned. */
+  readonly lifetimeBoundaries?: readonly number[] | undefined
+  /** Resets all zones of a device that holds other data. */
+  readonly format?: boolean | undefined
+  /** 16 bytes instead of random ones for the id and the hash of a new store, so that a test can be replayed. */
+  readonly identity?: Uint8Array | undefined
+  /** The clock, in ms since the epoch. With one of your own no timer runs: call `tick`. */
+  readonly now?: (() => number) | undefined
+}
+
+interface OptionRow {
+  readonly name: keyof StoreOptions
+  readonly type: 'number' | 'choice'
+  readonly choices?: readonly string[]
+  readonly min?: number
+  readonly max?: number
+  readonly default: number | string
+  readonly doc: string
+}
+
+export const STORE_OPTIONS: readonly OptionRow[] = [
+  {
+    name: 'durability',
+    type: 'choice',
+    choices: ['none', 'interval', 'sync'],
+    default: 'interval',
+    doc: 'when what was set survives a power cut: after `flush()`; after at most `commitInterval`; before `set` resolves',
+  },
+  {
+    name: 'commitInterval',
+    type: 'number',
+    min: 1,
+    max: 3_600_000,
+    default: 1000,
+    doc: 'milliseconds between commits; half-filled slabs are written no later',
+  },
+  {
+    name: 'eviction',
+    type: 'choice',
+    choices: ['evict', 'reinsert', 'noeviction'],
+    default: 'evict',
+    doc: 'when the device is full: the zone of least use goes; its most read records are written again; or `set` is refused',
+  },
+  {
+    name: 'cacheBytes',
+    type: 'number',
+    min: 0,
+    max: 2 ** 40,
+    default: 64 * 1024 * 1024,
+    doc: 'memory for hot records of a drive; not used when the drive itself is in memory',
+  },
+  {
+    name: 'lifetimeClasses',
+    type: 'number',
+    min: 2,
+    max: 64,
+    default: 12,
+    doc: 'ranges of TTLs with a zone of their own, at most; the device may have fewer active zones',
+  },
+]
+
+export type StoreSettings = {
+  readonly durability: Durability
+  readonly commitInterval: number
+  readonly eviction: Eviction
+  readonly cacheBytes: number
+  readonly lifetimeClasses: number
+}
+
+/** @throws StoreError OPTION, naming the option, its value and what is allowed */
+export function checkOptions(options: StoreOptions): StoreSettings {
+  const settings: Record<string, number | string> = {}
+  for (const row of STORE_OPTIONS) {
+    const value = options[row.name] ?? row.default
+    if (row.type === 'choice' && !row.choices!.includes(value as string)) {
+      refuse(row.name, value, row.choices!.map(choice => `'${choice}'`).join(', '))
+    }
+    const number = value as number
+    const isInRange = Number.isSafeInteger(value) && number >= row.min! && number <= row.max!
+    if (row.type === 'number' && !isInRange) {
+      refuse(row.name, value, `a whole number from ${row.min} to ${row.max}`)
+    }
+    settings[row.name] = value as number | string
+  }
+  return settings as unknown as StoreSettings
+}
+
+function refuse(name: string, value: unknown, allowed: string): never {
+  throw new StoreError('STORE_ERR_OPTION', `${name} is ${String(value)}: it must be ${allowed}`)
+}

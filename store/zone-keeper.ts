@@ -1,0 +1,160 @@
+/**
+ * Gives zones to lifetime classes and takes them back: by one reset when their last deadline has passed, when nothing in
+ * them lives any more, or, when the device is full, the one of least use.
+ *
+ * Taking a zone back costs the same however many objects it held: its virtual zone is dropped from the index in constant
+ * time, and the device resets the zone.
+ */
+import type { ZonedDevice } from '../zone-model/index.js'
+import type { ObjectIndex } from './object-index.js'
+import type { ZoneIo } from './zone-io.js'
+import { BUSY, NO_ROOM, type ZoneWriter } from './zone-writer.js'
+import { ZONE_DROPPED, ZONE_OPEN, ZONE_SEALED, type Zones } from './zones.js'
+
+/** Why a zone was taken back. */
+export type DropCause = 'expired' | 'emptied' | 'evicted' | 'failed'
+
+export interface ZoneKeeperOptions {
+  readonly zones: Zones
+  readonly index: ObjectIndex
+  readonly io: ZoneIo
+  /** Whether a zone whose objects live may go when there is no other room. */
+  readonly evicts: boolean
+  /** The writers, by lifetime class. */
+  readonly writers: readonly ZoneWriter[]
+}
+
+export class ZoneKeeper {
+  readonly drops: Record<DropCause, number> = { expired: 0, emptied: 0, evicted: 0, failed: 0 }
+  /** Records that lived when their zone was evicted or failed. */
+  recordsLost = 0
+  /** The bytes of each zone in use, by virtual zone; only of devices with direct access. */
+  readonly views: (Uint8Array | null)[] = []
+  #zoneSequence = 1
+  #resetting = 0
+
+  constructor(private readonly options: ZoneKeeperOptions) {}
+
+  get #device(): ZonedDevice {
+    return this.options.io.device
+  }
+
+  /** The sequence that the next zone gets; after a restart above all that were seen. */
+  set nextZoneSequence(sequence: number) {
+    this.#zoneSequence = sequence
+  }
+
+  /** An empty zone for a class: its virtual zone, NO_ROOM, or BUSY while one is being reset. */
+  take(lifetimeClass: number, nowMs: number): number {
+    const { zones, index } = this.options
+    let physical = zones.takeFree()
+    if (physical < 0) {
+      if (this.expire(nowMs) === 0 && this.#resetting === 0 && !this.#evict()) return NO_ROOM
+      physical = zones.takeFree()
+      if (physical < 0) return this.#resetting > 0 ? BUSY : NO_ROOM
+    }
+    const vzone = index.openZone()
+    zones.open(vzone, physical, this.#zoneSequence++, lifetimeClass)
+    this.look(vzone)
+    return vzone
+  }
+
+  /** Keeps the view of a zone that has been opened or found. */
+  look(vzone: number): void {
+    const { direct } = this.#device
+    while (this.views.length <= vzone) this.views.push(null)
+    this.views[vzone] = direct?.zone(this.options.zones.physical[vzone]!) ?? null
+  }
+
+  /** Takes back zones whose last deadline is past. Gives how many. */
+  expire(nowMs: number): number {
+    const { zones } = this.options
+    let count = 0
+    for (let physical = 0; physical < zones.virtualOf.length; physical++) {
+      const vzone = zones.virtualOf[physical]!
+      if (vzone < 0 || !zones.isInUse(vzone)) continue
+      const last = zones.lastDeadlineMs[vzone]!
+      if (last > nowMs || last === Number.NEGATIVE_INFINITY) continue
+      this.drop(vzone, 'expired')
+      count++
+    }
+    return count
+  }
+
+  /** When the next zone's last deadline passes; Infinity when none will. */
+  get nextDeadlineMs(): number {
+    const { zones } = this.options
+    let next = Number.POSITIVE_INFINITY
+    for (let physical = 0; physical < zones.virtualOf.length; physical++) {
+      const vzone = zones.virtualOf[physical]!
+      if (vzone < 0 || !zones.isInUse(vzone)) continue
+      const last = zones.lastDeadlineMs[vzone]!
+      if (last < next && last !== Number.NEGATIVE_INFINITY) next = last
+    }
+    return next
+  }
+
+  /** A record of the zone died. A sealed zone in which nothing lives goes at once. */
+  afterDeath(vzone: number): void {
+    const { zones } = this.options
+    if (zones.liveRecords[vzone] !== 0 || zones.state[vzone] !== ZONE_SEALED) return
+    // What its marks speak of may live longer than the zone's own records did.
+    if (zones.marks[vzone] === 0) this.drop(vzone, 'emptied')
+  }
+
+  /** Takes a zone back, whatever is in it. */
+  drop(vzone: number, cause: DropCause): void {
+    const { zones, index, io, writers } = this.options
+    this.drops[cause]++
+    if (cause === 'evicted' || cause === 'failed') this.recordsLost += zones.liveRecords[vzone]!
+    const writer = writers[zones.lifetimeClass[vzone]!]!
+    if (writer.vzone === vzone) writer.abandon()
+    const physical = zones.physical[vzone]!
+    zones.state[vzone] = ZONE_DROPPED
+    index.dropZone(vzone)
+    zones.forget(vzone)
+    this.views[vzone] = null
+    if (cause === 'failed') return
+    this.#resetting++
+    io.reset(physical, isReset => {
+      this.#resetting--
+      if (isReset) zones.giveFree(physical)
+    })
+  }
+
+  /** The zone of least use: fewest reads for the room that it takes; of equals the one that ends first. */
+  #evict(): boolean {
+    const { zones, evicts } = this.options
+    if (!evicts) return false
+    let victim = -1
+    let least = Number.POSITIVE_INFINITY
+    let ends = Number.POSITIVE_INFINITY
+    for (let physical = 0; physical < zones.virtualOf.length; physical++) {
+      const vzone = zones.virtualOf[physical]!
+      if (vzone < 0 || zones.state[vzone] !== ZONE_SEALED) continue
+      const use = zones.hits[vzone]!
+      const last = zones.lastDeadlineMs[vzone]!
+      zones.hits[vzone] = use >>> 1
+      if (use > least || (use === least && last >= ends && victim >= 0)) continue
+      victim = vzone
+      least = use
+      ends = last
+    }
+    if (victim < 0) victim = this.#oldestOpen()
+    if (victim < 0) return false
+    this.drop(victim, 'evicted')
+    return true
+  }
+
+  /** With as many classes as zones, all may be open: then the one with most in it goes. */
+  #oldestOpen(): number {
+    const { zones } = this.options
+    let victim = -1
+    for (let physical = 0; physical < zones.virtualOf.length; physical++) {
+      const vzone = zones.virtualOf[physical]!
+      if (vzone < 0 || zones.state[vzone] !== ZONE_OPEN) continue
+      if (victim < 0 || zones.pagesUsed[vzone]! > zones.pagesUsed[victim]!) victim = vzone
+    }
+    return victim
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Reads what a zone says of itself after a restart: its header, the indexes of its groups from the last to the first, and,
+ * where it was still being written, the pages after the last index.
+ */
+import type { ZonedDevice } from '../zone-model/index.js'
+import { type GroupTrailer, isWholeIndex, readTrailer } from './group-index.js'
+import { KIND_MARKS, KIND_RUN, KIND_SLAB, kindOf, PAGE_BYTES, PAGE_SECTORS } from './layout.js'
+import { isRunStart, isWholeRun, runPagesAt } from './run.js'
+import { isPossibleSlab } from './slab.js'
+import { readZoneHeader, type ZoneHeader } from './zone-header.js'
+
+/** Read at once: a group's index is shorter as a rule. */
+const READ_PAGES = 64
+
+export interface ScannedGroup {
+  readonly trailer: GroupTrailer
+  readonly index: Uint8Array
+}
+
+/** A zone with something on it. */
+export interface ScannedZone {
+  readonly physical: number
+  readonly header: ZoneHeader
+  /** Pages up to the write pointer. */
+  readonly pages: number
+  /** In the order of their pages. */
+  readonly groups: readonly ScannedGroup[]
+  /** Where the pages begin that no index speaks of. */
+  readonly tailPage: number
+  /** Groups that could not be read: their objects are lost. */
+  readonly damagedGroups: number
+}
+
+/** A page behind the last index, or all pages of a run. `kind` 0: nothing that counts. */
+export interface TailPage {
+  readonly kind: number
+  readonly bytes: Uint8Array
+  readonly base: number
+  readonly page: number
+  readonly pages: number
+}
+
+export class ZoneScanner {
+  pagesRead = 0
+
+  constructor(
+    private readonly device: ZonedDevice,
+    private readonly pagesPerZone: number,
+  ) {}
+
+  async header(physical: number): Promise<ZoneHeader | null> {
+    return readZoneHeader(await this.read(physical, 0, 1), 0)
+  }
+
+  /** `pages`: up to the write pointer. Rejects when the device does. */
+  async scan(physical: number, header: ZoneHeader, pages: number): Promise<ScannedZone> {
+    const groups: ScannedGroup[] = []
+    let last = await this.#lastTrailer(physical, header, pages)
+    const tailPage = last === null ? 1 : last.trailerPage + 1
+    let damagedGroups = 0
+    while (last !== null) {
+      const { trailer, index } = await this.#index(physical, last)
+      if (isWholeIndex(index)) groups.unshift({ trailer, index })
+      else damagedGroups++
+      last = await this.#trailerAt(physical, header, trailer.previousTrailer)
+      if (last === null && trailer.previousTrailer !== 0) damagedGroups++
+    }
+    return { physical, header, pages, groups, tailPage, damagedGroups }
+  }
+
+  /** Only the last trailer: it knows when the whole zone is past. Null when the zone is still being written. */
+  async fullZoneTrailer(physical: number, header: ZoneHeader): Promise<GroupTrailer | null> {
+    return this.#trailerAt(physical, header, this.pagesPerZone - 1)
+  }
+
+  /** The pages behind the last index, runs as one. */
+  async *tail({ physical, tailPage, pages }: ScannedZone): AsyncGenerator<TailPage> {
+    for (let page = tailPage; page < pages; ) {
+      const count = Math.min(READ_PAGES, pages - page)
+      const bytes = await this.read(physical, page, count)
+      let at = 0
+      while (at < count) {
+        const base = at * PAGE_BYTES
+        const long = isRunStart(bytes, base) ? runPagesAt(bytes, base) : 1
+        // A run that would end behind the write pointer is torn: only its pages count, as nothing.
+        const length = page + at + long > pages ? 1 : long
+        const found =
+          at + length > count
+            ? tailPageOf(await this.read(physical, page + at, length), 0, page + at, length)
+            : tailPageOf(bytes, base, page + at, length)
+        yield found
+        at += found.pages
+      }
+      page += at
+    }
+  }
+
+  async read(physical: number, page: number, pages: number): Promise<Uint8Array> {
+    const bytes = this.device.allocate(pages * PAGE_BYTES)
+    const sector = physical * this.device.geometry.zoneSizeSectors + page * PAGE_SECTORS
+    const most = this.device.geometry.maxAppendBytes
+    for (let at = 0; at < bytes.length; at += most) {
+      await this.device.read(sector + at / 512, bytes.subarray(at, at + most))
+    }
+    this.pagesRead += pages
+    return bytes
+  }
+
+  /** From the write pointer backwards. */
+  async #lastTrailer(
+    physical: number,
+    header: ZoneHeader,
+    pages: number,
+  ): Promise<GroupTrailer | null> {
+    for (let end = pages; end > 1; ) {
+      const first = Math.max(1, end - READ_PAGES)
+      const bytes = await this.read(physical, first, end - first)
+      for (let page = end - 1; page >= first; page--) {
+        const trailer = readTrailer(bytes, (page - first + 1) * PAGE_BYTES)
+        if (isTrailerOf(trailer, header, page)) return trailer
+      }
+      end = first
+    }
+    return null
+  }
+
+  async #trailerAt(
+    physical: number,
+    header: ZoneHeader,
+    page: number,
+  ): Promise<GroupTrailer | null> {
+    if (page === 0) return null
+    const trailer = readTrailer(await this.read(physical, page, 1), PAGE_BYTES)
+    return isTrailerOf(trailer, header, page) ? trailer : null
+  }
+
+  async #index(physical: number, trailer: GroupTrailer): Promise<ScannedGroup> {
+    const first = trailer.trailerPage - trailer.indexPages + 1
+    return { trailer, index: await this.read(physical, first, trailer.indexPages) }
+  }
+}
+
+function tailPageOf(bytes: Uint8Array, base: number, page: number, pages: number): TailPage {
+  let kind = 0
+  if (isRunStart(bytes, base)) kind = isWholeRun(bytes, base) ? KIND_RUN : 0
+  else if (kindOf(bytes, base) === KIND_MARKS) kind = KIND_MARKS
+  else if (kindOf(bytes, base) === KIND_SLAB && isPossibleSlab(bytes, base)) kind = KIND_SLAB
+  return { kind, bytes, base, page, pages: kind === 0 ? 1 : pages }
+}
+
+function isTrailerOf(
+  trailer: GroupTrailer | null,
+  header: ZoneHeader,
+  page: number,
+): trailer is GroupTrailer {
+  return (
+    trailer !== null &&
+    trailer.zoneSequence === header.sequence &&
+    trailer.trailerPage === page &&
+    trailer.indexPages <= page &&
+    trailer.previousTrailer < trailer.firstPage &&
+    trailer.firstPage <= page - trailer.indexPages + 1
+  )
+}
