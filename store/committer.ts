@@ -10,6 +10,7 @@ import { StoreError } from './errors.js'
 import { PAGE_BYTES } from './layout.js'
 import { type MarkList, writeMarks } from './marks.js'
 import type { ZoneIo } from './zone-io.js'
+import type { ZoneKeeper } from './zone-keeper.js'
 import { BUSY, type WriterContext, type ZoneWriter } from './zone-writer.js'
 import type { Zones } from './zones.js'
 
@@ -21,6 +22,7 @@ export interface CommitterParts {
   readonly marks: readonly MarkList[]
   readonly context: WriterContext
   readonly burials: Burials
+  readonly keeper: ZoneKeeper
 }
 
 export class Committer {
@@ -68,11 +70,13 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const { writers, marks, burials } = this.parts
+    const { writers, marks, burials, keeper } = this.parts
     await burials.settled()
     const taken = marks.map(list => list.take())
+    const emptied = keeper.takeEmptied()
     try {
       await this.#flush()
+      keeper.dropEmptied(emptied)
       let hasMarks = false
       for (const [lifetimeClass, list] of taken.entries()) {
         if (list.length === 0) continue

@@ -7,7 +7,8 @@
  * been flushed: else a power cut could leave neither.
  *
  * ```
- *   0  as every page (layout.ts)   14  u16 marks   16  marks of u32 zone sequence, u24 page, u8 record
+ *   0  as every page (layout.ts)   14  u16 marks   16  u48 latest deadline of their copies, 0: some have none
+ *  24  marks of u32 zone sequence, u24 page, u8 record
  * ```
  */
 import {
@@ -16,13 +17,16 @@ import {
   PAGE_BYTES,
   readU16,
   readU32,
+  readU48,
   sealPage,
   writeU16,
   writeU32,
+  writeU48,
 } from './layout.js'
 
 const AT_MARK_COUNT = 14
-const AT_MARKS = 16
+const AT_LAST_DEADLINE = 16
+const AT_MARKS = 24
 export const MARK_BYTES = 8
 export const MARKS_PER_PAGE = (PAGE_BYTES - AT_MARKS) / MARK_BYTES
 
@@ -90,6 +94,8 @@ export function writeMarks(
   bytes.fill(0, base, base + PAGE_BYTES)
   beginPage(bytes, base, KIND_MARKS, sequence)
   writeU16(bytes, base + AT_MARK_COUNT, count)
+  const last = marks.lastDeadlineMs
+  writeU48(bytes, base + AT_LAST_DEADLINE, Number.isFinite(last) ? last : 0)
   for (let index = 0; index < count; index++) {
     const at = base + AT_MARKS + index * MARK_BYTES
     writeU32(bytes, at, marks.zoneSequenceOf(from + index) | 0)
@@ -102,6 +108,8 @@ export function writeMarks(
 /** Adds the marks of a page (checked before with kindOf) to a list. */
 export function readMarks(bytes: Uint8Array, base: number, into: MarkList): void {
   const count = Math.min(MARKS_PER_PAGE, readU16(bytes, base + AT_MARK_COUNT))
+  const last = readU48(bytes, base + AT_LAST_DEADLINE) || Number.POSITIVE_INFINITY
+  into.lastDeadlineMs = Math.max(into.lastDeadlineMs, last)
   for (let index = 0; index < count; index++) {
     const at = base + AT_MARKS + index * MARK_BYTES
     const word = readU32(bytes, at + 4)

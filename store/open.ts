@@ -78,7 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const cache = hasCache ? new RecordCache({ capacityBytes: settings.cacheBytes }) : null
   const reader = new DriveReader(engine, io, key => access.load(key))
   const burials = new Burials(reader)
-  const committer = new Committer({ io, zones, writers, marks, context, burials })
+  const committer = new Committer({ io, zones, writers, marks, context, burials, keeper })
   const access: Access = new Access(engine, reader, cache, now)
   const ticker = new Ticker(settings.commitInterval, () => {
     store.tick(now())

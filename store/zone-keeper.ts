@@ -30,6 +30,7 @@ export class ZoneKeeper {
   recordsLost = 0
   /** The bytes of each zone in use, by virtual zone; only of devices with direct access. */
   readonly views: (Uint8Array | null)[] = []
+  readonly #emptied: number[] = []
   #zoneSequence = 1
   #resetting = 0
 
@@ -94,12 +95,30 @@ export class ZoneKeeper {
     return next
   }
 
-  /** A record of the zone died. A sealed zone in which nothing lives goes at once. */
+  /**
+   * A record of the zone died. A sealed zone in which nothing lives goes: at once if the drive is volatile, else when what
+   * took the place of its records is durable.
+   */
   afterDeath(vzone: number): void {
+    if (!this.#isEmpty(vzone)) return
+    if (this.#device.direct !== undefined) this.drop(vzone, 'emptied')
+    else this.#emptied.push(vzone)
+  }
+
+  /** Zones in which nothing lives, for `dropEmptied` when all that was accepted up to now is durable. */
+  takeEmptied(): number[] {
+    return this.#emptied.splice(0)
+  }
+
+  dropEmptied(vzones: readonly number[]): void {
+    for (const vzone of vzones) if (this.#isEmpty(vzone)) this.drop(vzone, 'emptied')
+  }
+
+  #isEmpty(vzone: number): boolean {
     const { zones } = this.options
-    if (zones.liveRecords[vzone] !== 0 || zones.state[vzone] !== ZONE_SEALED) return
     // What its marks speak of may live longer than the zone's own records did.
-    if (zones.marks[vzone] === 0) this.drop(vzone, 'emptied')
+    const isWanted = zones.liveRecords[vzone] !== 0 || zones.marks[vzone] !== 0
+    return zones.state[vzone] === ZONE_SEALED && !isWanted
   }
 
   /** Takes a zone back, whatever is in it. */

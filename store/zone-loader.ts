@@ -31,7 +31,7 @@ export class ZoneLoader {
   /** By zone sequence: page × 256 + record of each dead copy. */
   readonly #marked = new Map<number, Set<number>>()
   /** By zone sequence: pages of marks, for whose sake the zone stays. */
-  readonly #markPages = new Map<number, number>()
+  readonly #markPages = new Map<number, { count: number; lastDeadlineMs: number }>()
   readonly #dead: (Hash & Spot)[] = []
 
   constructor(
@@ -46,20 +46,20 @@ export class ZoneLoader {
     const pages: number[] = []
     const reader: IndexReader = { onPage() {}, onRecord() {}, onMarks: page => pages.push(page) }
     for (const { index, trailer } of groups) readIndex(index, trailer, reader)
-    for (const page of pages) this.#addMarks(await this.scanner.read(physical, page, 1), 0)
-    let count = pages.length
+    const own = { count: 0, lastDeadlineMs: Number.NEGATIVE_INFINITY }
+    for (const page of pages) this.#addMarks(await this.scanner.read(physical, page, 1), 0, own)
     for await (const { kind, bytes, base } of this.scanner.tail(zone)) {
-      if (kind !== KIND_MARKS) continue
-      this.#addMarks(bytes, base)
-      count++
+      if (kind === KIND_MARKS) this.#addMarks(bytes, base, own)
     }
-    this.#markPages.set(header.sequence, count)
+    this.#markPages.set(header.sequence, own)
   }
 
-  #addMarks(bytes: Uint8Array, base: number): void {
+  #addMarks(bytes: Uint8Array, base: number, own: { count: number; lastDeadlineMs: number }): void {
     if (kindOf(bytes, base) !== KIND_MARKS) return
     const list = new MarkList()
     readMarks(bytes, base, list)
+    own.count++
+    own.lastDeadlineMs = Math.max(own.lastDeadlineMs, list.lastDeadlineMs)
     for (let index = 0; index < list.length; index++) {
       const sequence = list.zoneSequenceOf(index)
       this.zoneSequenceMax = Math.max(this.zoneSequenceMax, sequence)
@@ -76,7 +76,9 @@ export class ZoneLoader {
     const lifetimeClass = Math.min(header.lifetimeClass, writers.length - 1)
     const vzone = index.openZone()
     zones.open(vzone, physical, header.sequence, lifetimeClass)
-    zones.marks[vzone] = this.#markPages.get(header.sequence)!
+    const marks = this.#markPages.get(header.sequence)!
+    zones.marks[vzone] = marks.count
+    this.#seenDeadline(vzone, marks.lastDeadlineMs)
     zones.pagesUsed[vzone] = zone.pages
     keeper.look(vzone)
     for (const { trailer, index: bytes } of groups) {
