@@ -5,7 +5,7 @@
  * an object; whole again after a crash. Non-goals: transactions, ordering of keys, more than one process on a device.
  */
 export { StoreError, type StoreErrorCode } from './errors.js'
-export { openStore } from './open.js'
+export { open } from './open.js'
 export { type Durability, type Eviction, STORE_OPTIONS, type StoreOptions } from './options.js'
 export type { RecoveryReport } from './recovery.js'
 export type { MemoryLedger, StoreStats } from './stats.js'

@@ -2,6 +2,8 @@
  * Opens a store on a zoned device: finds what is there, or begins anew, and puts the parts together.
  */
 import { randomBytes } from 'node:crypto'
+import { openDevice } from '../devices/index.js'
+import type { ZonedDevice } from '../zone-model/index.js'
 import { Access } from './access.js'
 import { Burials } from './burials.js'
 import { CELL_COUNT, NOW } from './cells.js'
@@ -38,11 +40,29 @@ const PAGES_BESIDE_VALUE = 3
  * Opens the store on a device, which it closes in the end. An empty device becomes a new store.
  *
  * @throws StoreError OPTION, DEVICE, FOREIGN (the device holds data that is not a store's; `format: true` erases it)
+ * @throws DeviceError, ZoneModelError: the device cannot be opened or made
  */
-export async function openStore(options: StoreOptions): Promise<Store> {
+export async function open(options: StoreOptions): Promise<Store> {
   const settings = checkOptions(options)
-  const { device, now = Date.now } = options
-  const pagesPerZone = pagesOf(options)
+  const { device: target } = options
+  const isOpen = typeof target !== 'string' && 'geometry' in target
+  const device = isOpen ? target : await openDevice(target, options.deviceOptions)
+  try {
+    return await openOn(device, options, settings)
+  } catch (error) {
+    // The caller's device stays the caller's.
+    if (!isOpen) await device.dispose()
+    throw error
+  }
+}
+
+async function openOn(
+  device: ZonedDevice,
+  options: StoreOptions,
+  settings: StoreSettings,
+): Promise<Store> {
+  const { now = Date.now } = options
+  const pagesPerZone = pagesOf(device)
   const { geometry } = device
   const isVolatile = device.direct !== undefined
   const cells = new Float64Array(CELL_COUNT)
@@ -58,7 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const identity =
     (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
   const index = new ObjectIndex({ pagesPerZone, zones: geometry.zoneCount })
-  const classes = classesFor(options, settings, now())
+  const classes = classesFor(device, options, settings, now())
   const evicts = settings.eviction !== 'noeviction'
   const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })
   const stagesMax = 2 * classes.count
@@ -99,7 +119,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return store
 }
 
-function pagesOf({ device: { geometry } }: StoreOptions): number {
+function pagesOf({ geometry }: ZonedDevice): number {
   const pages = geometry.zoneCapacityBytes / PAGE_BYTES
   const isRight =
     Number.isInteger(pages) &&
@@ -116,11 +136,12 @@ function pagesOf({ device: { geometry } }: StoreOptions): number {
 
 /** As many classes as the device lets be open at once, and leaves zones for. */
 function classesFor(
+  device: ZonedDevice,
   options: StoreOptions,
   settings: StoreSettings,
   nowMs: number,
 ): LifetimeClasses {
-  const { geometry } = options.device
+  const { geometry } = device
   const limits = [geometry.maxActive, geometry.maxOpen].filter(limit => limit > 0)
   const most = Math.min(settings.lifetimeClasses, geometry.sequentialCount - 1, ...limits)
   const boundariesMs = options.lifetimeBoundaries

@@ -2,6 +2,7 @@
  * The options of `open`, in one table: what they are called, what they may be, what they mean. Checks and the README come
  * from it.
  */
+import type { DeviceOptions, DeviceTarget } from '../devices/index.js'
 import type { ZonedDevice } from '../zone-model/index.js'
 import { StoreError } from './errors.js'
 
@@ -10,8 +11,10 @@ export type Eviction = 'evict' | 'reinsert' | 'noeviction'
 
 /** Times in milliseconds. */
 export interface StoreOptions {
-  /** Where the objects are. The store closes it. */
-  readonly device: ZonedDevice
+  /** Where the objects are: a zoned block device or a directory by its path, `{ memory: bytes }`, or a device that is open. */
+  readonly device: DeviceTarget | ZonedDevice
+  /** What a drive in a directory or in memory is to be, when it is made. */
+  readonly deviceOptions?: DeviceOptions | undefined
   readonly durability?: Durability | undefined
   readonly commitInterval?: number | undefined
   readonly eviction?: Eviction | undefined

@@ -1,7 +1,7 @@
 /**
  * A life of a store on a drive that loses power: random operations, a cut somewhere, a restart, and every key is looked at.
  */
-import { openStore, type Store } from '../../store/index.js'
+import { open, type Store } from '../../store/index.js'
 import { Prng } from '../fakes/prng.js'
 import { CrashDrive } from './crash-drive.js'
 import { History } from './history.js'
@@ -58,7 +58,7 @@ export class Life {
   }
 
   #open(): Promise<Store> {
-    return openStore({
+    return open({
       device: this.#drive,
       now: () => this.#nowMs,
       eviction: 'noeviction',
