@@ -126,10 +126,14 @@ export class Access {
     if (cache !== null) this.#keep(cache, value, 0, value.length, engine.writtenLocator)
   }
 
-  /** The cache has nothing of the key at hand any more. True: it had. */
+  /** The cache has nothing of the key at hand any more. True: it had, and that was alive. */
   forget(): boolean {
-    const { keys } = this.engine.parts
-    return this.cache?.remove(keys.bytes, this.engine.keyBytes, keys.place, keys.tag) ?? false
+    const { cache, engine } = this
+    if (cache === null) return false
+    const { keys } = engine.parts
+    const wasAlive = this.#findCached(cache)
+    cache.remove(keys.bytes, engine.keyBytes, keys.place, keys.tag)
+    return wasAlive
   }
 
   #keepFound(): void {

@@ -89,6 +89,12 @@ export class DriveReader {
     })
   }
 
+  /** A page of a zone in use; null when it is gone or damaged. */
+  async pageAt(locator: number): Promise<{ bytes: Uint8Array; base: number } | null> {
+    const bytes = await this.#page(locator)
+    return bytes === null ? null : { bytes, base: 0 }
+  }
+
   /** A page, or all pages of a run; null when the zone is gone or the page damaged. */
   #page(locator: number): Promise<Uint8Array | null> {
     const known = this.#underWay.get(locator)

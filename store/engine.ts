@@ -174,6 +174,12 @@ export class Engine {
     return true
   }
 
+  /** A page that is in memory, or null. */
+  pageAt(locator: number): { bytes: Uint8Array; base: number } | null {
+    if (!this.#locate(locator)) return null
+    return { bytes: this.#pageBytes, base: this.#pageBase }
+  }
+
   get foundValueBytes(): number {
     const { foundBytes, foundBase, foundSlot } = this
     if (foundSlot === RUN_SLOT) return runValueBytes(foundBytes, foundBase)

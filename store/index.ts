@@ -4,10 +4,14 @@
  * Goals: tiny objects with TTLs; exact deadlines; write amplification near 1, counted by cause; some four bytes of memory
  * an object; whole again after a crash. Non-goals: transactions, ordering of keys, more than one process on a device.
  */
+
+// The drives that a store can be on, for programs that make their own.
+export * from '../zone-model/index.js'
 export { StoreError, type StoreErrorCode } from './errors.js'
 export { open } from './open.js'
 export { type Durability, type Eviction, STORE_OPTIONS, type StoreOptions } from './options.js'
 export type { RecoveryReport } from './recovery.js'
+export type { ScannedObject, ScanPage } from './scanner.js'
 export type { MemoryLedger, StoreStats } from './stats.js'
 export type { Entry, Key, SetOptions, Store, Value } from './store.js'
 export type { WriteAmplification } from './write-ledger.js'

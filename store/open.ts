@@ -19,6 +19,7 @@ import { ObjectIndex } from './object-index.js'
 import { checkOptions, type StoreOptions, type StoreSettings } from './options.js'
 import { RecordCache } from './record-cache.js'
 import { Recovery } from './recovery.js'
+import { Scanner } from './scanner.js'
 import { collectStats } from './stats.js'
 import { Store } from './store.js'
 import { Ticker } from './ticker.js'
@@ -98,6 +99,7 @@ async function openOn(
   const cache = hasCache ? new RecordCache({ capacityBytes: settings.cacheBytes }) : null
   const reader = new DriveReader(engine, io, key => access.load(key))
   const burials = new Burials(reader)
+  const scanner = new Scanner(engine, reader, now)
   const committer = new Committer({ io, zones, writers, marks, context, burials, keeper })
   const access: Access = new Access(engine, reader, cache, now)
   const ticker = new Ticker(settings.commitInterval, () => {
@@ -107,7 +109,7 @@ async function openOn(
     return keeper.nextDeadlineMs - now()
   })
   const store: Store = new Store({
-    ...{ access, engine, io, burials, committer, settings, report },
+    ...{ access, engine, io, burials, scanner, committer, settings, report },
     valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
     statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
     release: async () => {

@@ -14,6 +14,7 @@ import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
 import type { StoreSettings } from './options.js'
 import type { RecoveryReport } from './recovery.js'
+import type { Scanner, ScanPage } from './scanner.js'
 import type { StoreStats } from './stats.js'
 import type { ZoneIo } from './zone-io.js'
 import { BUSY, NO_ROOM } from './zone-writer.js'
@@ -48,6 +49,7 @@ export interface StoreParts {
   readonly engine: Engine
   readonly io: ZoneIo
   readonly burials: Burials
+  readonly scanner: Scanner
   readonly committer: Committer
   readonly settings: StoreSettings
   readonly valueBytesMax: number
@@ -215,6 +217,22 @@ export class Store implements AsyncDisposable {
   async deleteMany(keys: readonly Key[]): Promise<number> {
     const results = await Promise.all(keys.map(key => this.delete(key)))
     return results.filter(Boolean).length
+  }
+
+  /** Live objects, some at a time: begin with a cursor of null, go on with the one that comes back until that is null. */
+  async scan(cursor: string | null = null, count = 100): Promise<ScanPage> {
+    this.#checkOpen()
+    return this.parts.scanner.scan(cursor, count)
+  }
+
+  /** All live keys. */
+  async *keys(): AsyncGenerator<Buffer> {
+    let cursor: string | null = null
+    do {
+      const page: ScanPage = await this.scan(cursor, 1000)
+      for (const { key } of page.objects) yield key
+      cursor = page.cursor
+    } while (cursor !== null)
   }
 
   /**

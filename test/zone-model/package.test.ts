@@ -1,14 +1,14 @@
 /**
- * What the package exports is zone-model and nothing more: no addon, no Node, any platform.
+ * What the package exports as zone-model is that and nothing more: no addon, no Node, any platform.
  */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type * as Model from '../../zone-model/index.js'
 import { compile } from '../fakes/compiled.js'
 
-test('the package exports an emulated drive that needs nothing but JavaScript', async () => {
+test('zns-slab/zone-model exports an emulated drive that needs nothing but JavaScript', async () => {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const entry = JSON.parse(text).exports['.']
+  const entry = JSON.parse(text).exports['./zone-model']
   expect(entry).toEqual({
     types: './dist/zone-model/index.d.ts',
     default: './dist/zone-model/index.js',
