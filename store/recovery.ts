@@ -111,7 +111,8 @@ export class Recovery {
     }
     const loader = new ZoneLoader(this.#scanner, engine, context)
     for (const zone of wanted) await loader.gatherMarks(zone)
-    for (const zone of wanted) await loader.enter(zone)
+    const classes = this.#classesOf(wanted, engine.parts.writers.length)
+    for (const [at, zone] of wanted.entries()) await loader.enter(zone, classes[at]!)
     loader.rememberTwins()
     keeper.nextZoneSequence = loader.zoneSequenceMax + 1
     return {
@@ -122,6 +123,30 @@ export class Recovery {
       groupsLost: wanted.reduce((sum, zone) => sum + zone.damagedGroups, 0),
       zonesFailed: this.#zonesFailed,
     }
+  }
+
+  /**
+   * Which class goes on with each zone, -1 for none. A class's newest part-filled zone is its own; another one goes to the nearest
+   * class that has none: a part-filled zone that nobody writes would stay active, and the device counts those.
+   */
+  #classesOf(wanted: readonly ScannedZone[], classCount: number): number[] {
+    const isTaken = new Array<boolean>(classCount).fill(false)
+    const classes = wanted.map(() => -1)
+    const open = wanted.flatMap(({ pages }, at) => (pages < this.pagesPerZone ? [at] : []))
+    const wish = (at: number) => Math.min(wanted[at]!.header.lifetimeClass, classCount - 1)
+    for (const at of open.reverse()) {
+      if (isTaken[wish(at)]) continue
+      classes[at] = wish(at)
+      isTaken[wish(at)] = true
+    }
+    for (const at of open) {
+      if (classes[at]! >= 0) continue
+      const free = isTaken.flatMap((taken, each) => (taken ? [] : [each]))
+      free.sort((a, b) => Math.abs(a - wish(at)) - Math.abs(b - wish(at)))
+      classes[at] = free[0] ?? -1
+      if (free[0] !== undefined) isTaken[free[0]] = true
+    }
+    return classes
   }
 
   async #isPast({ physical, header, pages }: FoundZone, nowMs: number): Promise<boolean> {

@@ -23,8 +23,17 @@ export class ZoneIo {
     this.#pagesDone = new Int32Array(device.geometry.zoneCount)
   }
 
-  /** Writes whole pages at the zone's write pointer. `done` is called when they are on the device, or never will be. */
-  write(zone: number, page: number, bytes: Uint8Array, done: (() => void) | null): void {
+  /**
+   * Writes whole pages at the zone's write pointer. `done` is called when they are on the device, or never will be. `after`: a zone
+   * whose writes so far must end before, because it has to be full before another may become active; -1 for none.
+   */
+  write(
+    zone: number,
+    page: number,
+    bytes: Uint8Array,
+    done: (() => void) | null,
+    after = -1,
+  ): void {
     const sector = zone * this.device.geometry.zoneSizeSectors + page * PAGE_SECTORS
     this.bytesWritten += bytes.length
     const { direct } = this.device
@@ -34,7 +43,9 @@ export class ZoneIo {
       done?.()
       return
     }
+    const before = after < 0 ? undefined : this.#tails.get(after)
     const write = async () => {
+      await before
       await this.#writeParts(sector, bytes)
       this.#pagesDone[zone] = page + bytes.length / PAGE_BYTES
     }

@@ -69,11 +69,13 @@ export class ZoneLoader {
     }
   }
 
-  /** Zones in the order of their sequences. */
-  async enter(zone: ScannedZone): Promise<void> {
-    const { zones, index, keeper, writers, pagesPerZone } = this.engine.parts
+  /** Zones in the order of their sequences. `resumedBy`: the class that goes on writing it, or -1. */
+  async enter(zone: ScannedZone, resumedBy: number): Promise<void> {
+    const { zones, index, keeper, writers } = this.engine.parts
     const { header, physical, groups } = zone
-    const lifetimeClass = Math.min(header.lifetimeClass, writers.length - 1)
+    const isResumed = resumedBy >= 0
+    const own = Math.min(header.lifetimeClass, writers.length - 1)
+    const lifetimeClass = isResumed ? resumedBy : own
     const vzone = index.openZone()
     zones.open(vzone, physical, header.sequence, lifetimeClass)
     const marks = this.#markPages.get(header.sequence)!
@@ -87,7 +89,6 @@ export class ZoneLoader {
       readIndex(bytes, trailer, this.#reader(vzone, header.sequence))
     }
     const writer = writers[lifetimeClass]!
-    const isResumed = zone.pages < pagesPerZone && writer.vzone < 0
     if (isResumed) writer.group.begin(zone.tailPage, groups.at(-1)?.trailer.trailerPage ?? 0)
     for await (const page of this.scanner.tail(zone)) {
       const hashes = this.#enterTailPage(page, vzone, header.sequence)

@@ -66,6 +66,8 @@ export class ZoneWriter {
   readonly group = new GroupWriter()
   /** Widths of columns that the last slab of each size class ended with. */
   readonly #widths = new Uint8Array(SIZE_CLASS_COUNT)
+  /** The zone of the device that the class filled last, or -1. */
+  #filled = -1
   #reserved = 0
   #submitted = 0
   /** Stage pages that are in the group's index. */
@@ -255,7 +257,8 @@ export class ZoneWriter {
     }
     this.#submitted = this.#reserved
     const bytes = this.stage!.bytes.subarray(from * PAGE_BYTES, this.#reserved * PAGE_BYTES)
-    io.write(physical, this.stageBase + from, bytes, done)
+    const page = this.stageBase + from
+    io.write(physical, page, bytes, done, page === 0 ? this.#filled : -1)
   }
 
   /** Writes the whole stage and begins the next. */
@@ -327,7 +330,9 @@ export class ZoneWriter {
     const { vzone } = this
     const result = this.#roll()
     if (result < 0) return result
-    this.context.zones.state[vzone] = ZONE_SEALED
+    const { zones } = this.context
+    zones.state[vzone] = ZONE_SEALED
+    this.#filled = zones.physical[vzone]!
     this.vzone = -1
     return 0
   }
