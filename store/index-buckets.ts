@@ -1,45 +1,45 @@
 /**
- * The buckets of the index: 12 entries of 32 bits each, in one array that grows at its end, bucket by bucket.
+ * The buckets of the index: 16 entries of 32 bits each, a cache line, in one array that grows at its end, bucket by bucket.
  *
  * Linear hashing decides which bucket: 12 bits of a key's place are its home, and bits of its tag, the lowest first, double the
  * homes level by level. One round splits the buckets of a level one after the other, in the order (home, tag bits); what a
- * split makes is appended. So the table is exactly as large as it has to be at any count: no half empty table after a
- * doubling, no pause, nothing to give back.
+ * split makes is appended. So the table is as large as it has to be at any count: no half empty table after a doubling, no
+ * pause, nothing to give back.
  *
- * An entry is in one of two buckets. The second has home and tag combined with OFFSETS of `jump`, six bits of the place that
- * the entry keeps: from either bucket the other can be told without the key.
+ * An entry is in one of two buckets. The second has home and tag combined with the offsets of `jump`, six bits of the place
+ * that the entry keeps: from either bucket the other can be told without the key.
  *
  * ```
- *   entry   [ tag bits from depth to kept | jump: 6 | locator ]       32 bits; 0 is an empty slot
+ *   entry   [ tag bits from depth to kept | jump: 6 | page ]       32 bits; 0 is an empty slot
  * ```
  * `depth` are the tag bits that the bucket's own place tells, `kept` those that are known in all. A split spends the lowest of
- * them, so the locator gains a bit whenever the table doubles, as it should: twice the objects lie in twice the pages. If
- * locators grow faster (large objects, sparse zones), `kept` falls; where that would cost too much, 8 of the tag's bits
- * go to a plane of bytes beside the table, and come back into the entries when the table has grown.
+ * them, so `page` gains a bit whenever the table doubles, as it should: twice the objects lie in twice the pages. If pages
+ * grow faster than objects (large objects), `kept` falls. Where too little would be known, whole tags go to a plane of 16
+ * bits a slot beside the table, and come back into the entries when the table has grown.
  */
 
-export const SLOTS = 12
+export const SLOTS = 16
 export const HOME_BITS = 12
 export const JUMP_BITS = 6
-export const LOCATOR_BITS_MAX = 32 - JUMP_BITS
+export const PAGE_BITS_MAX = 32 - JUMP_BITS
 const HOMES = 1 << HOME_BITS
 const HOME_MASK = HOMES - 1
 const JUMP_MASK = (1 << JUMP_BITS) - 1
 
-/** Of a tag's 18 bits at most these are kept: more would hardly be missed, and the plane has to hold the upper ones. */
-const KEPT_MAX = 15
-const PLANE_SHIFT = 7
-/** What must be known of every tag: 2 candidates in 100 at ten million objects need 12. */
-const INSIST_SMALL = 14
-const INSIST = 13
-const SMALL_LEVEL = 5
+/** Of a tag's 18 bits at most these are kept: more would hardly be missed, and the plane has no room for them. */
+const KEPT_MAX = 16
+/** So many must be known of every tag: at ten million objects a search has 0.01 false candidates then. */
+const KNOWN_MIN = 13
 
 /** Each bucket has 4 bits of state: bit 0 is set when it is full, bits 1 and 2 count the falls of `kept` that it lags behind. */
 const FULL = 1
 const LAG_SHIFT = 1
 const LAG_MAX = 3
 
-/** By jump: what to combine home and tag with. They differ from 0 in the home, and span all 30 bits together. */
+/**
+ * By jump: what to combine home and tag with (exclusive or). Those of homes differ from 0, so the two buckets differ; together
+ * they span all 30 bits, so that room anywhere is room for everything.
+ */
 export const HOME_OFFSETS = new Int32Array(1 << JUMP_BITS)
 export const TAG_OFFSETS = new Int32Array(1 << JUMP_BITS)
 for (let jump = 0, state = 0x9e3779b9 | 0; jump < 1 << JUMP_BITS; jump++) {
@@ -55,12 +55,13 @@ for (let jump = 0, state = 0x9e3779b9 | 0; jump < 1 << JUMP_BITS; jump++) {
 export class IndexBuckets {
   readonly entries: Uint32Array
   readonly bucketsMax: number
-  buckets: number
+  buckets = HOMES
   /** Tag bits that the places of all buckets tell; those below `split`, and those appended in this round, tell one more. */
-  level: number
+  level = 0
   split = 0
-  /** Occupied slots. */
+  /** Occupied slots, and from how many on the table is to grow. */
   stored = 0
+  limit = 0
   /** Tag bits that entries keep in buckets of this level, and in those already split. */
   keptLow = KEPT_MAX
   keptHigh = KEPT_MAX
@@ -69,8 +70,9 @@ export class IndexBuckets {
   /** Falls of `kept` since every bucket was last up to date. */
   lagging = 0
   readonly #states: Int32Array
-  #plane = new Uint8Array(0)
-  #locatorBits = 1
+  #plane = new Uint16Array(0)
+  /** Bits of the largest page that was ever admitted. */
+  #pageBits = 1
   #settled = 0
 
   /** What `look` found about a bucket. */
@@ -78,35 +80,33 @@ export class IndexBuckets {
   prefix = 0
   depth = 0
   kept = 0
-  locatorBits = 0
+  pageBits = 0
   /** What `read` found in a slot. */
   tag = 0
   jump = 0
-  locator = 0
+  page = 0
 
-  /** `locatorBitsMax`: of the largest locator ever. `entriesMax`: memory is reserved for so many, and used as the table grows. */
-  constructor(locatorBitsMax: number, entriesMax: number) {
-    this.level = Math.max(0, locatorBitsMax + PLANE_SHIFT - LOCATOR_BITS_MAX)
-    this.buckets = HOMES << this.level
-    const wanted = Math.ceil(entriesMax / SLOTS)
-    this.bucketsMax = Math.max(2 * this.buckets, Math.min(wanted, HOMES << INSIST))
+  /** `entriesMax`: memory is reserved for so many, and used as the table grows. */
+  constructor(entriesMax: number) {
+    const wanted = Math.ceil((entriesMax * 17) / 16 / SLOTS)
+    this.bucketsMax = Math.max(2 * HOMES, Math.min(wanted, HOMES << KNOWN_MIN))
     this.entries = new Uint32Array(this.bucketsMax * SLOTS)
     this.#states = new Int32Array(Math.ceil(this.bucketsMax / 8))
+    this.#setLimit()
   }
 
   /** Bytes that have been touched: entries, states of buckets, plane. */
   get memoryBytes(): { entries: number; states: number; plane: number } {
     const slots = this.buckets * SLOTS
-    const plane = this.#plane.length === 0 ? 0 : slots
+    const plane = this.#plane.length === 0 ? 0 : slots * 2
     return { entries: slots * 4, states: Math.ceil(this.buckets / 2), plane }
   }
 
   /** The bucket that a home and a tag say. */
   locate(home: number, tag: number): number {
     const level = this.level
-    const low = tag & ((1 << level) - 1)
-    const depth = ((home << level) | low) < this.split ? level + 1 : level
-    const prefix = tag & ((1 << depth) - 1)
+    const order = (home << level) | (tag & ((1 << level) - 1))
+    const prefix = tag & ((1 << (order < this.split ? level + 1 : level)) - 1)
     if (prefix === 0) return home
     const top = 31 - Math.clz32(prefix)
     return ((HOMES + home) << top) + (prefix ^ (1 << top))
@@ -116,16 +116,16 @@ export class IndexBuckets {
     return ((this.#states[bucket >>> 3]! >>> ((bucket & 7) << 2)) & FULL) !== 0
   }
 
-  lagOf(bucket: number): number {
-    return (this.#states[bucket >>> 3]! >>> (((bucket & 7) << 2) + LAG_SHIFT)) & LAG_MAX
-  }
-
   setFull(bucket: number): void {
     this.#states[bucket >>> 3]! |= FULL << ((bucket & 7) << 2)
   }
 
   setRoom(bucket: number): void {
     this.#states[bucket >>> 3]! &= ~(FULL << ((bucket & 7) << 2))
+  }
+
+  lagOf(bucket: number): number {
+    return (this.#states[bucket >>> 3]! >>> (((bucket & 7) << 2) + LAG_SHIFT)) & LAG_MAX
   }
 
   #setNoLag(bucket: number): void {
@@ -145,13 +145,15 @@ export class IndexBuckets {
     }
     const order = (home << level) | (prefix & ((1 << level) - 1))
     const isSplit = order < this.split
-    const depth = isSplit ? level + 1 : level
-    const kept = (isSplit ? this.keptHigh : this.keptLow) + this.lagOf(bucket)
     this.home = home
     this.prefix = prefix
-    this.depth = depth
+    this.depth = isSplit ? level + 1 : level
+    this.#keep((isSplit ? this.keptHigh : this.keptLow) + this.lagOf(bucket))
+  }
+
+  #keep(kept: number): void {
     this.kept = kept
-    this.locatorBits = LOCATOR_BITS_MAX - (kept > depth ? kept - depth : 0)
+    this.pageBits = PAGE_BITS_MAX - (kept > this.depth ? kept - this.depth : 0)
   }
 
   /** Tag bits that are known of the entries in the bucket that was looked at. */
@@ -159,48 +161,54 @@ export class IndexBuckets {
     return this.kept > this.known ? this.kept : this.known
   }
 
-  /** The slot's tag (as far as it is known), jump and locator; `look` came before. */
+  /** The slot's tag (`knownHere` bits of it are right), jump and page; `look` came before. */
   read(at: number): void {
     const entry = this.entries[at]!
-    const hash = entry >>> this.locatorBits
+    const hash = entry >>> this.pageBits
     this.jump = hash & JUMP_MASK
-    this.locator = entry & ((1 << this.locatorBits) - 1)
-    let tag = ((hash >>> JUMP_BITS) << this.depth) | this.prefix
-    if (this.kept < this.known) tag |= this.#plane[at]! << PLANE_SHIFT
-    this.tag = tag
+    this.page = entry & ((1 << this.pageBits) - 1)
+    this.tag =
+      this.kept < this.known ? this.#plane[at]! : ((hash >>> JUMP_BITS) << this.depth) | this.prefix
+  }
+
+  /** The page in a slot; `look` came before. */
+  pageAt(at: number): number {
+    return this.entries[at]! & ((1 << this.pageBits) - 1)
+  }
+
+  /** What an entry is in the bucket that was looked at; 0 if no such entry can be there. */
+  word(tag: number, jump: number, page: number): number {
+    if (page >>> this.pageBits !== 0) return 0
+    const bits = PAGE_BITS_MAX - this.pageBits
+    const more = (tag >>> this.depth) & ((1 << bits) - 1)
+    return (((more << JUMP_BITS) | jump) << this.pageBits) | page
   }
 
   /** Fills the slot; `look` came before, for a bucket without lag. */
-  write(at: number, tag: number, jump: number, locator: number): void {
-    const depth = this.depth
-    const bits = LOCATOR_BITS_MAX - this.locatorBits
-    const more = (tag >>> depth) & ((1 << bits) - 1)
-    this.entries[at] = (((more << JUMP_BITS) | jump) << this.locatorBits) | locator
-    if (this.kept < this.known) this.#plane[at] = tag >>> PLANE_SHIFT
+  write(at: number, tag: number, jump: number, page: number): void {
+    this.entries[at] = this.word(tag, jump, page)
+    if (this.kept < this.known) this.#plane[at] = tag
   }
 
-  /** Whether the plane says that the slot's tag is another. */
-  planeDiffers(at: number, kept: number, tag: number): boolean {
+  /** Whether the plane says that the tag of a slot, in a bucket that keeps `kept` bits, is another. */
+  isOther(at: number, kept: number, tag: number): boolean {
     if (kept >= this.known) return false
-    const mask = ((1 << this.known) - 1) >>> PLANE_SHIFT
-    return (((tag >>> PLANE_SHIFT) ^ this.#plane[at]!) & mask) !== 0
+    return ((this.#plane[at]! ^ tag) & ((1 << this.known) - 1)) !== 0
   }
 
   /** Brings the bucket's entries to the format of today. */
   settle(bucket: number): void {
     const lag = this.lagOf(bucket)
     if (lag === 0) return
-    const first = bucket * SLOTS
     this.look(bucket)
-    const { kept, locatorBits } = this
-    for (let at = first; at < first + SLOTS; at++) {
+    const { kept } = this
+    const end = (bucket + 1) * SLOTS
+    for (let at = end - SLOTS; at < end; at++) {
       if (this.entries[at] === 0) continue
-      this.kept = kept
-      this.locatorBits = locatorBits
+      this.#keep(kept)
       this.read(at)
-      this.kept = kept - lag
-      this.locatorBits = LOCATOR_BITS_MAX - (this.kept > this.depth ? this.kept - this.depth : 0)
-      this.write(at, this.tag, this.jump, this.locator)
+      this.#keep(kept - lag)
+      this.write(at, this.tag, this.jump, this.page)
     }
     this.#setNoLag(bucket)
   }
@@ -212,12 +220,14 @@ export class IndexBuckets {
     if (this.#settled === this.buckets) this.lagging = 0
   }
 
-  /** Makes room for a locator as large as this in the buckets without lag. */
-  admit(locator: number): void {
-    const bits = 32 - Math.clz32(locator)
-    if (bits > this.#locatorBits) this.#locatorBits = bits
-    while (this.keptLow - this.level > LOCATOR_BITS_MAX - bits) this.#fall()
-    while (this.keptHigh - this.level - 1 > LOCATOR_BITS_MAX - bits) this.#fall()
+  /** Makes room for a page as large as this in the buckets without lag. */
+  admit(page: number): void {
+    const bits = 32 - Math.clz32(page)
+    if (bits <= this.#pageBits) return
+    this.#pageBits = bits
+    while (this.keptLow - this.level > PAGE_BITS_MAX - bits) this.#fall()
+    while (this.keptHigh - this.level - 1 > PAGE_BITS_MAX - bits) this.#fall()
+    if (this.split === 0) this.#raise()
   }
 
   /** All entries are to keep a tag bit less. */
@@ -228,24 +238,19 @@ export class IndexBuckets {
     for (let i = 0; i < end; i++) states[i] = states[i]! + (0x11111111 << LAG_SHIFT)
     this.lagging++
     this.#settled = 0
+    const hadPlane = this.keptLow < this.known
     this.keptLow--
     this.keptHigh--
-    if (this.keptLow >= this.known) return
-    const hasPlane = this.keptLow + 1 < this.known
-    if (!hasPlane && this.keptLow >= this.#insisted()) this.known = this.keptLow
+    if (!hadPlane && this.keptLow >= KNOWN_MIN) this.known = this.keptLow
     else if (this.#plane.length === 0) this.#makePlane()
   }
 
-  #insisted(): number {
-    return this.level < SMALL_LEVEL ? INSIST_SMALL : INSIST
-  }
-
   #makePlane(): void {
-    this.#plane = new Uint8Array(this.entries.length)
+    this.#plane = new Uint16Array(this.entries.length)
   }
 
   #dropPlane(): void {
-    this.#plane = new Uint8Array(0)
+    this.#plane = new Uint16Array(0)
   }
 
   /** Whether another bucket can be had. */
@@ -256,29 +261,20 @@ export class IndexBuckets {
   /** The next bucket in order gives those of its entries whose next tag bit is 1 to a new bucket at the end. */
   grow(): void {
     const level = this.level
-    const order = this.split
-    const home = order >>> level
-    const from = this.locate(home, order & ((1 << level) - 1))
+    const from = this.locate(this.split >>> level, this.split & ((1 << level) - 1))
     const to = this.buckets
     this.settle(from)
-    this.look(from)
-    const { prefix, kept, locatorBits } = this
-    const bitsAfter = this.keptHigh > level + 1 ? this.keptHigh - level - 1 : 0
     let stay = from * SLOTS
     let go = to * SLOTS
     for (let at = from * SLOTS; at < (from + 1) * SLOTS; at++) {
       if (this.entries[at] === 0) continue
-      this.prefix = prefix
-      this.depth = level
-      this.kept = kept
-      this.locatorBits = locatorBits
+      this.look(from)
       this.read(at)
       this.entries[at] = 0
       this.depth = level + 1
-      this.kept = this.keptHigh
-      this.locatorBits = LOCATOR_BITS_MAX - bitsAfter
+      this.#keep(this.keptHigh)
       const isGoing = ((this.tag >>> level) & 1) === 1
-      this.write(isGoing ? go++ : stay++, this.tag, this.jump, this.locator)
+      this.write(isGoing ? go++ : stay++, this.tag, this.jump, this.page)
     }
     this.buckets++
     this.split++
@@ -288,17 +284,34 @@ export class IndexBuckets {
     this.setRoom(to)
     if (go === (to + 1) * SLOTS) this.setFull(to)
     if (this.split === HOMES << level) this.#nextLevel()
+    this.#setLimit()
   }
 
   #nextLevel(): void {
     this.level++
     this.split = 0
     this.keptLow = this.keptHigh
-    if (this.keptLow < this.known && this.keptLow >= this.#insisted()) {
+    if (this.keptLow >= KNOWN_MIN) {
       this.known = this.keptLow
-      this.#dropPlane()
+      if (this.#plane.length > 0) this.#dropPlane()
     }
-    const fits = LOCATOR_BITS_MAX + this.level + 1 - this.#locatorBits
-    if (this.keptLow < this.known && fits > this.keptLow) this.keptHigh = this.keptLow + 1
+    this.#raise()
+  }
+
+  /** While no bucket is split: those that will be may keep one bit more, if only the plane has it now. */
+  #raise(): void {
+    const fits = PAGE_BITS_MAX + this.level + 1 - this.#pageBits
+    this.keptHigh = Math.min(this.keptLow + 1, this.known, Math.max(fits, this.keptLow))
+  }
+
+  /**
+   * Buckets just split are drawn half as often as the others, and some can hardly be filled: in the first half of a round the
+   * table has to be emptier for inserts to find room soon.
+   */
+  #setLimit(): void {
+    const slots = this.buckets * SLOTS
+    const homes = HOMES << this.level
+    const isHard = this.split > homes >>> 4 && this.split < homes >>> 1
+    this.limit = slots - (slots >>> (isHard ? 5 : 6)) - (slots >>> (isHard ? 8 : 7))
   }
 }

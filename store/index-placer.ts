@@ -1,16 +1,15 @@
 /**
  * Finds a slot for an entry: in one of its two buckets, or by moving others to their other bucket (cuckoo hashing).
  *
- * Nearly all inserts into a table that is 97 % full need one move at most: each full bucket has 12 entries with 12 other
- * buckets, and a bit says of each whether it has room, without a look into it. Else entries are pushed on at random, each step
- * with that look ahead. What is still without a place goes to the spill.
+ * Most inserts into a table that is 97 % full need one move at most: each full bucket has 16 entries with 16 other buckets, and
+ * a bit says of each whether it has room, without a look into it. Else entries are pushed on at random, each step with that
+ * look ahead. What is still without a place goes to the spill.
  */
 import { HOME_OFFSETS, type IndexBuckets, SLOTS, TAG_OFFSETS } from './index-buckets.js'
 import type { IndexSpill } from './index-spill.js'
 import type { IndexZones } from './index-zones.js'
 
 const STEPS_MAX = 128
-const TAG_KNOWN = 18
 
 export class IndexPlacer {
   readonly #buckets: IndexBuckets
@@ -21,7 +20,7 @@ export class IndexPlacer {
   #home = 0
   #tag = 0
   #jump = 0
-  #locator = 0
+  #page = 0
   #known = 0
 
   constructor(buckets: IndexBuckets, zones: IndexZones, spill: IndexSpill) {
@@ -30,25 +29,24 @@ export class IndexPlacer {
     this.#spill = spill
   }
 
-  /** The entry is in the table, or in the spill; `stored` says so. */
-  place(home: number, tag: number, jump: number, locator: number, known: number): void {
+  /** The entry is in the table afterwards, or in the spill. `known`: so many bits of the tag are right. */
+  place(home: number, tag: number, jump: number, page: number, known: number): void {
     const buckets = this.#buckets
-    buckets.stored++
     const first = buckets.locate(home, tag)
     if (!buckets.isFull(first)) {
-      this.#put(first, tag, jump, locator)
+      this.#put(first, tag, jump, page)
       return
     }
     const tag2 = tag ^ TAG_OFFSETS[jump]!
     const second = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
     if (!buckets.isFull(second)) {
-      this.#put(second, tag2, jump, locator)
+      this.#put(second, tag2, jump, page)
       return
     }
     this.#home = home
     this.#tag = tag
     this.#jump = jump
-    this.#locator = locator
+    this.#page = page
     this.#known = known
     if (this.#shift(first)) return
     this.#turn()
@@ -56,12 +54,8 @@ export class IndexPlacer {
     this.#walk(second)
   }
 
-  placeNew(home: number, tag: number, jump: number, locator: number): void {
-    this.place(home, tag, jump, locator, TAG_KNOWN)
-  }
-
   /** Into a bucket with room. */
-  #put(bucket: number, tag: number, jump: number, locator: number): void {
+  #put(bucket: number, tag: number, jump: number, page: number): void {
     const buckets = this.#buckets
     const { entries } = buckets
     buckets.settle(bucket)
@@ -69,7 +63,8 @@ export class IndexPlacer {
     const end = (bucket + 1) * SLOTS
     let at = end - SLOTS
     while (entries[at] !== 0) at++
-    buckets.write(at, tag, jump, locator)
+    buckets.write(at, tag, jump, page)
+    buckets.stored++
     do at++
     while (at < end && entries[at] !== 0)
     if (at === end) buckets.setFull(bucket)
@@ -81,13 +76,14 @@ export class IndexPlacer {
     this.#tag ^= TAG_OFFSETS[this.#jump]!
   }
 
+  /** A random slot. */
   #next(): number {
     let state = this.#random
     state ^= state << 13
     state ^= state >>> 17
     state ^= state << 5
     this.#random = state
-    return (state >>> 8) % SLOTS
+    return (state >>> 8) & (SLOTS - 1)
   }
 
   /** Puts the entry into the full bucket in place of a stale one, or of one that has room elsewhere. */
@@ -96,25 +92,25 @@ export class IndexPlacer {
     buckets.settle(bucket)
     buckets.look(bucket)
     const { home } = buckets
+    const hasStale = this.#zones.stale > 0
     const first = bucket * SLOTS
     let slot = this.#next()
     for (let tried = 0; tried < SLOTS; tried++) {
       buckets.read(first + slot)
-      const { tag, jump, locator } = buckets
-      if (this.#zones.dropped > 0 && !this.#zones.isLive(locator)) {
-        this.#zones.forget(locator)
-        buckets.stored--
-        buckets.write(first + slot, this.#tag, this.#jump, this.#locator)
+      const { tag, jump, page } = buckets
+      if (hasStale && this.#zones.isStale(page)) {
+        this.#zones.forget(page)
+        buckets.write(first + slot, this.#tag, this.#jump, this.#page)
         return true
       }
       const tag2 = tag ^ TAG_OFFSETS[jump]!
       const other = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
       if (!buckets.isFull(other)) {
-        buckets.write(first + slot, this.#tag, this.#jump, this.#locator)
-        this.#put(other, tag2, jump, locator)
+        buckets.write(first + slot, this.#tag, this.#jump, this.#page)
+        this.#put(other, tag2, jump, page)
         return true
       }
-      slot = slot === SLOTS - 1 ? 0 : slot + 1
+      slot = (slot + 1) & (SLOTS - 1)
     }
     return false
   }
@@ -122,24 +118,24 @@ export class IndexPlacer {
   /** `bucket` is full, and so are those of all its entries: one of them is pushed out, and so on. */
   #walk(bucket: number): void {
     const buckets = this.#buckets
+    let full = bucket
     for (let step = 0; step < STEPS_MAX; step++) {
-      buckets.look(bucket)
-      const at = bucket * SLOTS + this.#next()
+      buckets.look(full)
+      const at = full * SLOTS + this.#next()
       buckets.read(at)
-      const { home, tag, jump, locator } = buckets
+      const { home, tag, jump, page } = buckets
       const known = buckets.knownHere()
-      buckets.write(at, this.#tag, this.#jump, this.#locator)
+      buckets.write(at, this.#tag, this.#jump, this.#page)
       this.#home = home
       this.#tag = tag
       this.#jump = jump
-      this.#locator = locator
+      this.#page = page
       this.#known = known
       this.#turn()
-      bucket = buckets.locate(this.#home, this.#tag)
-      if (this.#shift(bucket)) return
+      full = buckets.locate(this.#home, this.#tag)
+      if (this.#shift(full)) return
     }
-    buckets.stored--
-    this.#spill.push(this.#home, this.#tag, this.#jump, this.#locator, this.#known)
+    this.#spill.push(this.#home, this.#tag, this.#jump, this.#page, this.#known)
   }
 
   /** Tries again to place what was spilled, one entry: in turns, since one that fails goes to the end. */
@@ -148,10 +144,10 @@ export class IndexPlacer {
     const home = spill.homeOf(0)
     const tag = spill.tagOf(0)
     const jump = spill.jumpOf(0)
-    const locator = spill.locatorOf(0)
+    const page = spill.pageOf(0)
     const known = spill.knownOf(0)
     spill.remove(0)
-    if (this.#zones.isLive(locator)) this.place(home, tag, jump, locator, known)
-    else this.#zones.forget(locator)
+    if (this.#zones.isStale(page)) this.#zones.forget(page)
+    else this.place(home, tag, jump, page, known)
   }
 }

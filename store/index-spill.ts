@@ -8,7 +8,7 @@ export class IndexSpill {
   #homes = new Int32Array(16)
   #tags = new Int32Array(16)
   #jumps = new Int32Array(16)
-  #locators = new Int32Array(16)
+  #pages = new Int32Array(16)
   /** Tag bits that are known of each. */
   #known = new Int32Array(16)
 
@@ -28,26 +28,26 @@ export class IndexSpill {
     return this.#jumps[i]!
   }
 
-  locatorOf(i: number): number {
-    return this.#locators[i]!
+  pageOf(i: number): number {
+    return this.#pages[i]!
   }
 
   knownOf(i: number): number {
     return this.#known[i]!
   }
 
-  push(home: number, tag: number, jump: number, locator: number, known: number): void {
+  push(home: number, tag: number, jump: number, page: number, known: number): void {
     if (this.count === this.#homes.length) this.#widen()
     const i = this.count++
     this.#homes[i] = home
     this.#tags[i] = tag
     this.#jumps[i] = jump
-    this.#locators[i] = locator
+    this.#pages[i] = page
     this.#known[i] = known
   }
 
-  setLocator(i: number, locator: number): void {
-    this.#locators[i] = locator
+  setPage(i: number, page: number): void {
+    this.#pages[i] = page
   }
 
   /** The last takes the place of the one removed. */
@@ -56,7 +56,7 @@ export class IndexSpill {
     this.#homes[i] = this.#homes[last]!
     this.#tags[i] = this.#tags[last]!
     this.#jumps[i] = this.#jumps[last]!
-    this.#locators[i] = this.#locators[last]!
+    this.#pages[i] = this.#pages[last]!
     this.#known[i] = this.#known[last]!
   }
 
@@ -70,7 +70,7 @@ export class IndexSpill {
     this.#homes = widened(this.#homes)
     this.#tags = widened(this.#tags)
     this.#jumps = widened(this.#jumps)
-    this.#locators = widened(this.#locators)
+    this.#pages = widened(this.#pages)
     this.#known = widened(this.#known)
   }
 }

@@ -17,7 +17,7 @@ import {
   HOME_OFFSETS,
   IndexBuckets,
   JUMP_BITS,
-  LOCATOR_BITS_MAX,
+  PAGE_BITS_MAX,
   SLOTS,
   TAG_OFFSETS,
 } from './index-buckets.js'
@@ -26,6 +26,8 @@ import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
 
 const HOME_MASK = (1 << HOME_BITS) - 1
+/** That are right of a tag just given. */
+const TAG_BITS = 18
 /** Objects in a page of 4 KiB, the most there can be. */
 const OBJECTS_PER_PAGE = 64
 /** Dropped zones whose ids may wait for the hand, more than this and `openZone` has to wait for it. */
@@ -67,19 +69,15 @@ export class ObjectIndex {
 
   /** Throws a RangeError when there are more than 2^26 pages: their locators would not fit an entry. */
   constructor({ pagesPerZone, zones }: ObjectIndexOptions) {
-    const ids = Math.min(
-      zones + 1 + WAITING_ZONES,
-      Math.floor(2 ** LOCATOR_BITS_MAX / pagesPerZone),
-    )
+    const ids = Math.min(zones + 1 + WAITING_ZONES, Math.floor(2 ** PAGE_BITS_MAX / pagesPerZone))
     if (!(pagesPerZone >= 2) || !(zones >= 1) || ids < zones + 1) {
       throw new RangeError(
         `An index of ${zones} zones of ${pagesPerZone} pages: allowed are 2 and more pages a zone, 1 and more zones, and ` +
-          `(zones + 1) x pages up to ${2 ** LOCATOR_BITS_MAX}.`,
+          `(zones + 1) x pages up to ${2 ** PAGE_BITS_MAX}.`,
       )
     }
-    const locatorBits = 32 - Math.clz32(ids * pagesPerZone - 1)
-    this.#buckets = new IndexBuckets(locatorBits, pagesPerZone * zones * OBJECTS_PER_PAGE)
     this.#zones = new IndexZones(pagesPerZone, ids)
+    this.#buckets = new IndexBuckets(pagesPerZone * zones * OBJECTS_PER_PAGE)
     this.#placer = new IndexPlacer(this.#buckets, this.#zones, this.#spill)
   }
 
@@ -129,44 +127,43 @@ export class ObjectIndex {
     const some = this.#probe(home, tag, jump, 0)
     const tag2 = tag ^ TAG_OFFSETS[jump]!
     const all = this.#probe(home ^ HOME_OFFSETS[jump]!, tag2, jump, some)
-    return this.#spill.count === 0 ? all : this.#probeSpill(place, tag, all)
+    return this.#spill.count === 0 ? all : this.#probeSpill(home, tag, jump, all)
   }
 
   #probe(home: number, tag: number, jump: number, count: number): number {
     const buckets = this.#buckets
     const bucket = buckets.locate(home, tag)
-    const { entries } = buckets
-    const level = buckets.level
-    const depth = ((home << level) | (tag & ((1 << level) - 1))) < buckets.split ? level + 1 : level
-    const kept = (depth === level ? buckets.keptLow : buckets.keptHigh) + buckets.lagOf(bucket)
+    const { entries, level } = buckets
+    const isSplit = ((home << level) | (tag & ((1 << level) - 1))) < buckets.split
+    const depth = isSplit ? level + 1 : level
+    const kept = (isSplit ? buckets.keptHigh : buckets.keptLow) + buckets.lagOf(bucket)
     const bits = kept > depth ? kept - depth : 0
-    const locatorBits = LOCATOR_BITS_MAX - bits
+    const pageBits = PAGE_BITS_MAX - bits
     const hash = (((tag >>> depth) & ((1 << bits) - 1)) << JUMP_BITS) | jump
     const end = (bucket + 1) * SLOTS
+    let found = count
     for (let at = end - SLOTS; at < end; at++) {
       const entry = entries[at]!
-      if (entry >>> locatorBits !== hash) continue
-      const locator = entry & ((1 << locatorBits) - 1)
-      if (locator === 0 || buckets.planeDiffers(at, kept, tag)) continue
-      if (!this.#zones.isLive(locator)) continue
-      this.found[count++] = locator
+      if (entry >>> pageBits !== hash) continue
+      const page = entry & ((1 << pageBits) - 1)
+      if (page === 0 || buckets.isOther(at, kept, tag) || this.#zones.isStale(page)) continue
+      this.found[found++] = this.#zones.locatorOf(page)
     }
-    return count
+    return found
   }
 
-  #probeSpill(place: number, tag: number, count: number): number {
+  #probeSpill(home: number, tag: number, jump: number, count: number): number {
     const spill = this.#spill
-    const home = place & HOME_MASK
-    const jump = place >>> HOME_BITS
+    let found = count
     for (let i = 0; i < spill.count; i++) {
-      if (!this.#isOf(i, home, tag, jump)) continue
-      if (!this.#zones.isLive(spill.locatorOf(i))) continue
-      this.found[count++] = spill.locatorOf(i)
+      if (!this.#isSpilledOf(i, home, tag, jump)) continue
+      if (this.#zones.isStale(spill.pageOf(i))) continue
+      this.found[found++] = this.#zones.locatorOf(spill.pageOf(i))
     }
-    return count
+    return found
   }
 
-  #isOf(i: number, home: number, tag: number, jump: number): boolean {
+  #isSpilledOf(i: number, home: number, tag: number, jump: number): boolean {
     if (this.#spill.matches(i, home, tag, jump)) return true
     const tag2 = tag ^ TAG_OFFSETS[jump]!
     return this.#spill.matches(i, home ^ HOME_OFFSETS[jump]!, tag2, jump)
@@ -178,17 +175,17 @@ export class ObjectIndex {
    */
   insert(place: number, tag: number, locator: number): boolean {
     const buckets = this.#buckets
-    if (!this.#zones.isLive(locator)) return false
-    const slots = buckets.buckets * SLOTS
-    if (buckets.stored + 1 > slots - (slots >>> 5)) {
+    const zones = this.#zones
+    if (!zones.isOpen(locator)) return false
+    if (buckets.stored >= buckets.limit) {
       if (buckets.canGrow) this.#grow()
       else if (this.#isCrammed()) return false
     }
-    if (this.#zones.dropped > 0) this.#clean(1)
+    if (zones.dropped > 0) this.#clean(zones.stale > buckets.stored >>> 5 ? 2 : 1)
     if (buckets.lagging > 0) buckets.settleSome(1)
-    buckets.admit(locator)
-    this.#zones.note(locator)
-    this.#placer.placeNew(place & HOME_MASK, tag, place >>> HOME_BITS, locator)
+    const page = zones.note(locator)
+    buckets.admit(page)
+    this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, TAG_BITS)
     if (this.#spill.count > 0) this.#relieve()
     return true
   }
@@ -196,7 +193,7 @@ export class ObjectIndex {
   /** Takes one entry out. False when there is none such. */
   remove(place: number, tag: number, locator: number): boolean {
     if (!this.#seek(place, tag, locator)) return false
-    this.#zones.forget(locator)
+    this.#zones.forget(this.#zones.pageOf(locator))
     if (this.#isSpilled) {
       this.#spill.remove(this.#at)
       return true
@@ -210,18 +207,19 @@ export class ObjectIndex {
   /** The same object lies elsewhere now. False when nothing was changed: it was not there, or `to` is not of an open zone. */
   replace(place: number, tag: number, from: number, to: number): boolean {
     const buckets = this.#buckets
-    if (!this.#zones.isLive(to) || !this.#seek(place, tag, from)) return false
-    buckets.admit(to)
-    this.#zones.note(to)
-    this.#zones.forget(from)
+    const zones = this.#zones
+    if (!zones.isOpen(to) || !this.#seek(place, tag, from)) return false
+    const page = zones.note(to)
+    zones.forget(zones.pageOf(from))
+    buckets.admit(page)
     if (this.#isSpilled) {
-      this.#spill.setLocator(this.#at, to)
+      this.#spill.setPage(this.#at, page)
       return true
     }
     buckets.settle(this.#bucket)
     buckets.look(this.#bucket)
     buckets.read(this.#at)
-    buckets.write(this.#at, buckets.tag, buckets.jump, to)
+    buckets.write(this.#at, buckets.tag, buckets.jump, page)
     return true
   }
 
@@ -230,16 +228,17 @@ export class ObjectIndex {
    * may be of another key in the same page.
    */
   #seek(place: number, tag: number, locator: number): boolean {
-    if (!this.#zones.isLive(locator)) return false
+    const page = this.#zones.isOpen(locator) ? this.#zones.pageOf(locator) : 0
+    if (page === 0) return false
     const home = place & HOME_MASK
     const jump = place >>> HOME_BITS
     const tag2 = tag ^ TAG_OFFSETS[jump]!
-    let known = this.#seekIn(home, tag, jump, locator, 0)
-    known = this.#seekIn(home ^ HOME_OFFSETS[jump]!, tag2, jump, locator, known)
+    let known = this.#seekIn(home, tag, jump, page, 0)
+    known = this.#seekIn(home ^ HOME_OFFSETS[jump]!, tag2, jump, page, known)
     const spill = this.#spill
     for (let i = 0; i < spill.count; i++) {
-      if (spill.knownOf(i) <= known || spill.locatorOf(i) !== locator) continue
-      if (!this.#isOf(i, home, tag, jump)) continue
+      if (spill.knownOf(i) <= known || spill.pageOf(i) !== page) continue
+      if (!this.#isSpilledOf(i, home, tag, jump)) continue
       known = spill.knownOf(i)
       this.#isSpilled = true
       this.#at = i
@@ -248,18 +247,17 @@ export class ObjectIndex {
   }
 
   /** Tag bits that are known of the entry in this bucket, if they are more than `known`. */
-  #seekIn(home: number, tag: number, jump: number, locator: number, known: number): number {
+  #seekIn(home: number, tag: number, jump: number, page: number, known: number): number {
     const buckets = this.#buckets
     const bucket = buckets.locate(home, tag)
     buckets.look(bucket)
     const knownHere = buckets.knownHere()
-    if (knownHere <= known) return known
-    const mask = (1 << knownHere) - 1
+    const word = buckets.word(tag, jump, page)
+    if (knownHere <= known || word === 0) return known
     const end = (bucket + 1) * SLOTS
     for (let at = end - SLOTS; at < end; at++) {
-      buckets.read(at)
-      if (buckets.locator !== locator || buckets.jump !== jump) continue
-      if (((buckets.tag ^ tag) & mask) !== 0) continue
+      if ((buckets.entries[at]! | 0) !== word) continue
+      if (buckets.isOther(at, buckets.kept, tag)) continue
       this.#isSpilled = false
       this.#at = at
       this.#bucket = bucket
@@ -293,10 +291,10 @@ export class ObjectIndex {
   #turnHand(): void {
     this.#hand = 0
     for (let i = this.#spill.count - 1; i >= 0; i--) {
-      const locator = this.#spill.locatorOf(i)
-      if (this.#zones.isLive(locator)) continue
+      const page = this.#spill.pageOf(i)
+      if (!this.#zones.isStale(page)) continue
       this.#spill.remove(i)
-      this.#zones.forget(locator)
+      this.#zones.forget(page)
     }
   }
 
@@ -310,11 +308,10 @@ export class ObjectIndex {
       buckets.look(bucket)
       const end = (bucket + 1) * SLOTS
       for (let at = end - SLOTS; at < end; at++) {
-        if (buckets.entries[at] === 0) continue
-        buckets.read(at)
-        const { locator } = buckets
-        if (this.#zones.isLive(locator)) continue
-        this.#zones.forget(locator)
+        const page = buckets.pageAt(at)
+        // Of an empty slot it is 0, which is never stale.
+        if (!this.#zones.isStale(page)) continue
+        this.#zones.forget(page)
         buckets.entries[at] = 0
         buckets.setRoom(bucket)
         buckets.stored--
