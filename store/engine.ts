@@ -65,6 +65,8 @@ export class Engine {
   /** Length of the key at hand, which is in `parts.keys`. */
   keyBytes = 0
   foundBytes: Uint8Array = new Uint8Array(PAGE_BYTES)
+  /** The same bytes. */
+  foundView = new DataView(this.foundBytes.buffer)
   foundBase = 0
   foundSlot = 0
   foundLocator = NO_LOCATOR
@@ -73,6 +75,7 @@ export class Engine {
   onDriveCount = 0
   #writtenLocator = NO_LOCATOR
   #pageBytes: Uint8Array = this.foundBytes
+  #pageView = this.foundView
   #pageBase = 0
   /**
    * Dead records whose page the index still names for a live one with the same 36 bits of hash: locator × 256 + number of
@@ -113,6 +116,7 @@ export class Engine {
       if (this.twins.size > 0 && this.isTwin(locator, this.#pageBytes, this.#pageBase, slot))
         continue
       this.foundBytes = this.#pageBytes
+      this.foundView = this.#pageView
       this.foundBase = this.#pageBase
       this.foundSlot = slot
       this.foundLocator = locator
@@ -126,6 +130,7 @@ export class Engine {
     const slot = this.#slotOfKey(bytes, base, -1)
     if (slot < 0 || (this.twins.size > 0 && this.isTwin(locator, bytes, base, slot))) return false
     this.foundBytes = bytes
+    this.foundView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     this.foundBase = base
     this.foundSlot = slot
     this.foundLocator = locator
@@ -157,12 +162,14 @@ export class Engine {
     const writer = writers[zones.lifetimeClass[vzone]!]!
     if (writer.vzone === vzone && page >= writer.stageBase) {
       this.#pageBytes = writer.stage!.bytes
+      this.#pageView = writer.stage!.view
       this.#pageBase = (page - writer.stageBase) * PAGE_BYTES
       return true
     }
-    const view = keeper.views[vzone]
-    if (view !== null && view !== undefined) {
-      this.#pageBytes = view
+    const memory = keeper.views[vzone]
+    if (memory !== null && memory !== undefined) {
+      this.#pageBytes = memory.bytes
+      this.#pageView = memory.view
       this.#pageBase = page * PAGE_BYTES
       return true
     }
@@ -170,6 +177,7 @@ export class Engine {
     const base = (page - writer.flightBase) * PAGE_BYTES
     if (base >= STAGE_BYTES) return false
     this.#pageBytes = writer.flight!.bytes
+    this.#pageView = writer.flight!.view
     this.#pageBase = base
     return true
   }
@@ -359,10 +367,10 @@ export class Engine {
   }
 }
 
-/** Into a page. Short ones by hand: a call of the runtime costs more. */
+/** Into a page: all of `from` at once, or the beginning of it byte by byte, which makes no object for the part. */
 export function copyBytes(from: Uint8Array, to: Uint8Array, at: number, count: number): void {
-  if (count > 512) {
-    to.set(count === from.length ? from : from.subarray(0, count), at)
+  if (count > 32 && count === from.length) {
+    to.set(from, at)
     return
   }
   for (let index = 0; index < count; index++) to[at + index] = from[index]!

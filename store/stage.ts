@@ -26,8 +26,13 @@ export class Stage {
   readonly places = new Int32Array(STAGE_PAGES * SLOTS_MAX)
   readonly tags = new Int32Array(STAGE_PAGES * SLOTS_MAX)
 
+  /** The same bytes. */
+  readonly view: DataView
+
   /** `bytes`: STAGE_BYTES of memory that the device takes for writes. */
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
 
   clear(): void {
     this.states.fill(PAGE_EMPTY)

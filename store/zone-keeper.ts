@@ -14,6 +14,12 @@ import { ZONE_DROPPED, ZONE_OPEN, ZONE_SEALED, type Zones } from './zones.js'
 /** Why a zone was taken back. */
 export type DropCause = 'expired' | 'emptied' | 'evicted' | 'failed'
 
+/** The memory of a zone, twice: byte by byte, and word by word. */
+export interface ZoneView {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+}
+
 export interface ZoneKeeperOptions {
   readonly zones: Zones
   readonly index: ObjectIndex
@@ -29,7 +35,7 @@ export class ZoneKeeper {
   /** Records that lived when their zone was evicted or failed. */
   recordsLost = 0
   /** The bytes of each zone in use, by virtual zone; only of devices with direct access. */
-  readonly views: (Uint8Array | null)[] = []
+  readonly views: (ZoneView | null)[] = []
   readonly #emptied: number[] = []
   #zoneSequence = 1
   #resetting = 0
@@ -64,7 +70,11 @@ export class ZoneKeeper {
   look(vzone: number): void {
     const { direct } = this.#device
     while (this.views.length <= vzone) this.views.push(null)
-    this.views[vzone] = direct?.zone(this.options.zones.physical[vzone]!) ?? null
+    const bytes = direct?.zone(this.options.zones.physical[vzone]!)
+    this.views[vzone] =
+      bytes === undefined
+        ? null
+        : { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
   }
 
   /** Takes back zones whose last deadline is past. Gives how many. */
