@@ -102,7 +102,7 @@ export class Access {
   }
 
   get valueBytes(): number {
-    return this.#cached >= 0 ? this.cache!.valueBytesOf(this.#cached) : this.engine.foundValueBytes
+    return this.#cached >= 0 ? this.cache!.valueBytesOf(this.#cached) : this.engine.found.valueBytes
   }
 
   /** What was found, as a Buffer of its own. */
@@ -120,13 +120,13 @@ export class Access {
       this.cache!.copyValue(this.#cached, target, 0)
       return length
     }
-    const { foundBytes, foundView, foundValueAt } = this.engine
+    const { bytes, view, valueAt } = this.engine.found
     if (length > COPY_BYTES_MAX) {
-      target.set(foundBytes.subarray(foundValueAt, foundValueAt + length))
+      target.set(bytes.subarray(valueAt, valueAt + length))
     } else if (this.#target.isOf(target)) {
-      copyWords(foundView, foundValueAt, this.#target.view, length)
+      copyWords(view, valueAt, this.#target.view, length)
     } else {
-      for (let index = 0; index < length; index++) target[index] = foundBytes[foundValueAt + index]!
+      for (let index = 0; index < length; index++) target[index] = bytes[valueAt + index]!
     }
     return length
   }
@@ -150,8 +150,8 @@ export class Access {
   #keepFound(): void {
     const { cache, engine } = this
     if (cache === null) return
-    const { foundBytes, foundValueAt, foundValueBytes, foundLocator } = engine
-    this.#keep(cache, foundBytes, foundValueAt, foundValueBytes, foundLocator)
+    const { bytes, valueAt, valueBytes, locator } = engine.found
+    this.#keep(cache, bytes, valueAt, valueBytes, locator)
   }
 
   #keep(cache: RecordCache, value: Uint8Array, at: number, length: number, locator: number): void {

@@ -6,33 +6,19 @@
  * the page.
  */
 import { DEADLINE, NOW } from './cells.js'
+import { FoundRecord, RUN_SLOT } from './found-record.js'
 import { KEY_BYTES_MAX, type KeyHash } from './key-hash.js'
 import { AT_KIND, KIND_RUN, PAGE_BYTES } from './layout.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
 import type { MarkList } from './marks.js'
 import type { ObjectIndex } from './object-index.js'
 import { freeSlotOf, takeSlot } from './open-slab.js'
-import {
-  RUN_HEADER_BYTES,
-  runDeadline,
-  runKeyBytes,
-  runPages,
-  runValueBytes,
-  writeRun,
-} from './run.js'
+import { RUN_HEADER_BYTES, runKeyBytes, runPages, writeRun } from './run.js'
 import { SLOT_BYTES_MAX, sizeClassOf } from './size-classes.js'
-import {
-  deadlineOf,
-  findSlot,
-  hasKey,
-  keyBytesOf,
-  slotAt,
-  usedBelow,
-  valueBytesOf,
-} from './slab.js'
+import { findSlot, hasKey, slotAt } from './slab.js'
 import { PAGE_OPEN, STAGE_BYTES } from './stage.js'
 import type { WriteLedger } from './write-ledger.js'
-import type { ZoneKeeper } from './zone-keeper.js'
+import type { ZoneKeeper, ZoneView } from './zone-keeper.js'
 import type { ZoneWriter } from './zone-writer.js'
 import type { Zones } from './zones.js'
 
@@ -42,8 +28,6 @@ export const FOUND = 1
 /** Perhaps in one of the pages that `onDrive` names. */
 export const ON_DRIVE = 2
 
-/** Instead of a slot: the record is a run. */
-export const RUN_SLOT = 255
 const NO_LOCATOR = -1
 const CANDIDATES_MAX = 128
 
@@ -64,18 +48,14 @@ export interface EngineParts {
 export class Engine {
   /** Length of the key at hand, which is in `parts.keys`. */
   keyBytes = 0
-  foundBytes: Uint8Array = new Uint8Array(PAGE_BYTES)
-  /** The same bytes. */
-  foundView = new DataView(this.foundBytes.buffer)
-  foundBase = 0
-  foundSlot = 0
-  foundLocator = NO_LOCATOR
+  /** Valid until the next operation. */
+  readonly found = new FoundRecord()
   /** Pages that must be read to know. */
   readonly onDrive = new Float64Array(CANDIDATES_MAX)
   onDriveCount = 0
   #writtenLocator = NO_LOCATOR
-  #pageBytes: Uint8Array = this.foundBytes
-  #pageView = this.foundView
+  #pageBytes: Uint8Array = this.found.bytes
+  #pageView = this.found.view
   #pageBase = 0
   /**
    * Dead records whose page the index still names for a live one with the same 36 bits of hash: locator × 256 + number of
@@ -84,15 +64,28 @@ export class Engine {
   readonly twins = new Set<number>()
 
   readonly cells: Float64Array
+  readonly #keys: KeyHash
+  readonly #index: ObjectIndex
+  readonly #zones: Zones
+  readonly #writers: readonly ZoneWriter[]
+  readonly #views: readonly (ZoneView | null)[]
+  readonly #pagesPerZone: number
 
   constructor(readonly parts: EngineParts) {
     this.cells = parts.cells
+    this.#keys = parts.keys
+    this.#index = parts.index
+    this.#zones = parts.zones
+    this.#writers = parts.writers
+    this.#views = parts.keeper.views
+    this.#pagesPerZone = parts.pagesPerZone
   }
 
   /** Loads a key; false when it is empty or longer than 250 bytes. */
   loadKey(key: string | Uint8Array): boolean {
-    this.keyBytes = this.parts.keys.hash(key)
-    return this.keyBytes > 0 && this.keyBytes <= KEY_BYTES_MAX
+    const length = this.#keys.hash(key)
+    this.keyBytes = length
+    return length > 0 && length <= KEY_BYTES_MAX
   }
 
   /** Looks for the key at hand. MISSING, FOUND (past its deadline or not), or ON_DRIVE. */
@@ -101,7 +94,8 @@ export class Engine {
   }
 
   #findExcept(exceptLocator: number, exceptSlot: number): number {
-    const { keys, index } = this.parts
+    const keys = this.#keys
+    const index = this.#index
     const count = index.find(keys.place, keys.tag)
     this.onDriveCount = 0
     for (let i = 0; i < count; i++) {
@@ -112,33 +106,30 @@ export class Engine {
       }
       const except = locator === exceptLocator ? exceptSlot : -1
       const slot = this.#slotOfKey(this.#pageBytes, this.#pageBase, except)
-      if (slot < 0) continue
-      if (this.twins.size > 0 && this.isTwin(locator, this.#pageBytes, this.#pageBase, slot))
-        continue
-      this.foundBytes = this.#pageBytes
-      this.foundView = this.#pageView
-      this.foundBase = this.#pageBase
-      this.foundSlot = slot
-      this.foundLocator = locator
-      return FOUND
+      if (slot >= 0 && this.#take(this.#pageBytes, this.#pageView, this.#pageBase, slot, locator)) {
+        return FOUND
+      }
     }
     return this.onDriveCount > 0 ? ON_DRIVE : MISSING
   }
 
-  /** Looks for the key at hand in a page that was read from the drive. True: the `found…` fields name it. */
+  /** Looks for the key at hand in a page that was read from the drive. True: it is `found`. */
   findInPage(locator: number, bytes: Uint8Array, base: number): boolean {
     const slot = this.#slotOfKey(bytes, base, -1)
-    if (slot < 0 || (this.twins.size > 0 && this.isTwin(locator, bytes, base, slot))) return false
-    this.foundBytes = bytes
-    this.foundView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    this.foundBase = base
-    this.foundSlot = slot
-    this.foundLocator = locator
-    return true
+    if (slot < 0) return false
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    return this.#take(bytes, view, base, slot, locator)
+  }
+
+  /** False: it is a dead twin. */
+  #take(bytes: Uint8Array, view: DataView, base: number, slot: number, locator: number): boolean {
+    const { found } = this
+    found.take(bytes, view, base, slot, locator, this.cells)
+    return this.twins.size === 0 || !this.twins.has(locator * 256 + found.record)
   }
 
   #slotOfKey(bytes: Uint8Array, base: number, except: number): number {
-    const { keys } = this.parts
+    const keys = this.#keys
     if (bytes[base + AT_KIND] === KIND_RUN) {
       const isIt =
         except !== RUN_SLOT &&
@@ -149,24 +140,18 @@ export class Engine {
     return findSlot(bytes, base, keys.bytes, this.keyBytes, keys.place, keys.tag, except)
   }
 
-  isTwin(locator: number, bytes: Uint8Array, base: number, slot: number): boolean {
-    const record = slot === RUN_SLOT ? 0 : usedBelow(bytes, base, slot)
-    return this.twins.has(locator * 256 + record)
-  }
-
   /** Finds a page in memory: in a stage, in one that is being written, or in the drive's own memory. */
   #locate(locator: number): boolean {
-    const { pagesPerZone, zones, writers, keeper } = this.parts
-    const vzone = Math.floor(locator / pagesPerZone)
-    const page = locator - vzone * pagesPerZone
-    const writer = writers[zones.lifetimeClass[vzone]!]!
+    const vzone = (locator / this.#pagesPerZone) | 0
+    const page = locator - vzone * this.#pagesPerZone
+    const writer = this.#writers[this.#zones.lifetimeClass[vzone]!]!
     if (writer.vzone === vzone && page >= writer.stageBase) {
       this.#pageBytes = writer.stage!.bytes
       this.#pageView = writer.stage!.view
       this.#pageBase = (page - writer.stageBase) * PAGE_BYTES
       return true
     }
-    const memory = keeper.views[vzone]
+    const memory = this.#views[vzone]
     if (memory !== null && memory !== undefined) {
       this.#pageBytes = memory.bytes
       this.#pageView = memory.view
@@ -188,28 +173,9 @@ export class Engine {
     return { bytes: this.#pageBytes, base: this.#pageBase }
   }
 
-  get foundValueBytes(): number {
-    const { foundBytes, foundBase, foundSlot } = this
-    if (foundSlot === RUN_SLOT) return runValueBytes(foundBytes, foundBase)
-    return valueBytesOf(foundBytes, foundBase, foundSlot)
-  }
-
-  /** Where in `foundBytes` the value begins. */
-  get foundValueAt(): number {
-    const { foundBytes, foundBase, foundSlot } = this
-    if (foundSlot === RUN_SLOT)
-      return foundBase + RUN_HEADER_BYTES + runKeyBytes(foundBytes, foundBase)
-    return slotAt(foundBytes, foundBase, foundSlot) + keyBytesOf(foundBytes, foundBase, foundSlot)
-  }
-
-  /** Puts the deadline of what was found into the cells; true when it is not past. */
+  /** Whether what was found is not past its deadline, which is in the cells. */
   foundLives(): boolean {
-    const { foundBytes, foundBase, foundSlot, cells } = this
-    cells[DEADLINE] =
-      foundSlot === RUN_SLOT
-        ? runDeadline(foundBytes, foundBase)
-        : deadlineOf(foundBytes, foundBase, foundSlot)
-    return cells[DEADLINE]! > cells[NOW]!
+    return this.cells[DEADLINE]! > this.cells[NOW]!
   }
 
   /** Where `put` wrote last. */
@@ -219,8 +185,7 @@ export class Engine {
 
   /** Counts a read of what was found. */
   countHit(): void {
-    const { zones, pagesPerZone } = this.parts
-    zones.hits[Math.floor(this.foundLocator / pagesPerZone)]!++
+    this.#zones.hits[(this.found.locator / this.#pagesPerZone) | 0]!++
   }
 
   /**
@@ -291,11 +256,12 @@ export class Engine {
       index.insert(keys.place, keys.tag, locator)
       return before
     }
-    if (this.foundLocator !== locator) {
+    if (this.found.locator !== locator) {
       this.#noteTwin()
-      index.replace(keys.place, keys.tag, this.foundLocator, locator)
+      index.replace(keys.place, keys.tag, this.found.locator, locator)
     }
     this.#release()
+    this.cells[DEADLINE] = deadline
     return FOUND
   }
 
@@ -303,7 +269,7 @@ export class Engine {
   bury(): void {
     const { index, keys } = this.parts
     this.#noteTwin()
-    if (index.remove(keys.place, keys.tag, this.foundLocator)) {
+    if (index.remove(keys.place, keys.tag, this.found.locator)) {
       this.#release()
     }
   }
@@ -313,11 +279,9 @@ export class Engine {
     const { index, keys } = this.parts
     const count = index.find(keys.place, keys.tag)
     let same = 0
-    for (let i = 0; i < count; i++) if (index.found[i] === this.foundLocator) same++
-    if (same < 2 || this.#isOpen(this.foundLocator)) return
-    const { foundBytes, foundBase, foundSlot, foundLocator } = this
-    const record = foundSlot === RUN_SLOT ? 0 : usedBelow(foundBytes, foundBase, foundSlot)
-    this.twins.add(foundLocator * 256 + record)
+    for (let i = 0; i < count; i++) if (index.found[i] === this.found.locator) same++
+    if (same < 2 || this.#isOpen(this.found.locator)) return
+    this.twins.add(this.found.locator * 256 + this.found.record)
   }
 
   #isOpen(locator: number): boolean {
@@ -331,19 +295,14 @@ export class Engine {
   /** Accounts for the death of what was found; its slot is free again, or a mark will tell the next start. */
   #release(): void {
     const { zones, pagesPerZone, keeper, ledger, marks, writers } = this.parts
-    const { foundBytes, foundBase, foundSlot, foundLocator } = this
-    const vzone = Math.floor(foundLocator / pagesPerZone)
-    const recordBytes =
-      this.foundValueBytes +
-      (foundSlot === RUN_SLOT
-        ? runKeyBytes(foundBytes, foundBase)
-        : keyBytesOf(foundBytes, foundBase, foundSlot))
+    const { locator, slot, recordBytes } = this.found
+    const vzone = Math.floor(locator / pagesPerZone)
     zones.liveRecords[vzone]!--
     zones.liveBytes[vzone]! -= recordBytes
-    const page = foundLocator - vzone * pagesPerZone
-    if (foundSlot !== RUN_SLOT && this.#isOpen(foundLocator)) {
+    const page = locator - vzone * pagesPerZone
+    if (slot !== RUN_SLOT && this.#isOpen(locator)) {
       const writer = writers[zones.lifetimeClass[vzone]!]!
-      freeSlotOf(writer.stage!, page - writer.stageBase, foundSlot)
+      freeSlotOf(writer.stage!, page - writer.stageBase, slot)
       ledger.payload -= recordBytes
       return
     }
@@ -351,18 +310,13 @@ export class Engine {
     keeper.afterDeath(vzone)
   }
 
-  /** Nobody asks for a copy that is past its deadline: it needs no mark. */
+  /** Nobody asks for a copy that is past its deadline, which is in the cells: it needs no mark. */
   #mark(marks: readonly MarkList[], vzone: number, page: number): void {
-    const { foundBytes, foundBase, foundSlot, cells } = this
-    const isRun = foundSlot === RUN_SLOT
-    const deadline = isRun
-      ? runDeadline(foundBytes, foundBase)
-      : deadlineOf(foundBytes, foundBase, foundSlot)
-    const left = deadline - cells[NOW]!
+    const deadline = this.cells[DEADLINE]!
+    const left = deadline - this.cells[NOW]!
     if (left <= 0) return
-    const record = isRun ? 0 : usedBelow(foundBytes, foundBase, foundSlot)
     const list = marks[this.parts.classes.classOf(left)]!
-    list.add(this.parts.zones.sequence[vzone]!, page, record)
+    list.add(this.#zones.sequence[vzone]!, page, this.found.record)
     if (deadline > list.lastDeadlineMs) list.lastDeadlineMs = deadline
   }
 }

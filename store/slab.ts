@@ -70,7 +70,7 @@ export function isUsed(bytes: Uint8Array, base: number, slot: number): boolean {
 
 /** Where the search for a slot begins. */
 export function firstSlot(place: number, tag: number, slots: number): number {
-  return ((((place ^ (tag << 5)) & 0x3ffff) * slots) / 0x40000) | 0
+  return (((place ^ (tag << 5)) & 0x3ffff) * slots) >>> 18
 }
 
 export function keyBytesOf(bytes: Uint8Array, base: number, slot: number): number {
