@@ -2,6 +2,7 @@
  * Looks a key up wherever it is: in the cache, in memory, on the drive. What it found stays valid until the next operation.
  */
 import { DEADLINE, NOW } from './cells.js'
+import type { Clock } from './clock.js'
 import type { DriveReader } from './drive-reader.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
@@ -25,7 +26,7 @@ export class Access {
     private readonly reader: DriveReader,
     /** Null where the drive itself is in memory. */
     readonly cache: RecordCache | null,
-    private readonly now: () => number,
+    private readonly clock: Clock,
   ) {}
 
   /** Loads a key and the time. @throws StoreError KEY */
@@ -35,7 +36,7 @@ export class Access {
       const length = typeof key === 'string' ? Buffer.byteLength(key) : key.length
       throw new StoreError('STORE_ERR_KEY', `a key must be 1 to 250 bytes long; this is ${length}`)
     }
-    engine.cells[NOW] = this.now()
+    this.clock.read(engine.cells)
   }
 
   /** A key that stays what it is while others use the engine; it is loaded as well. */

@@ -6,7 +6,8 @@ import { openDevice } from '../devices/index.js'
 import type { ZonedDevice } from '../zone-model/index.js'
 import { Access } from './access.js'
 import { Burials } from './burials.js'
-import { CELL_COUNT, NOW } from './cells.js'
+import { CELL_COUNT } from './cells.js'
+import { Clock } from './clock.js'
 import { Committer } from './committer.js'
 import { DriveReader } from './drive-reader.js'
 import { Engine } from './engine.js'
@@ -62,7 +63,7 @@ async function openOn(
   options: StoreOptions,
   settings: StoreSettings,
 ): Promise<Store> {
-  const { now = Date.now } = options
+  const clock = new Clock(options.now)
   const pagesPerZone = pagesOf(device)
   const { geometry } = device
   const isVolatile = device.direct !== undefined
@@ -79,7 +80,7 @@ async function openOn(
   const identity =
     (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
   const index = new ObjectIndex({ pagesPerZone, zones: geometry.zoneCount })
-  const classes = classesFor(device, options, settings, now())
+  const classes = classesFor(device, options, settings, clock.now())
   const evicts = settings.eviction !== 'noeviction'
   const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })
   const stagesMax = 2 * classes.count
@@ -93,20 +94,20 @@ async function openOn(
     ...{ keys, index, zones, keeper, writers, classes, ledger, pagesPerZone, cells },
     marks: isVolatile ? null : marks,
   })
-  cells[NOW] = now()
-  const report = await recovery.load(engine, context, cells[NOW])
+  clock.read(cells)
+  const report = await recovery.load(engine, context, clock.now())
   const hasCache = !isVolatile && settings.cacheBytes > 0
   const cache = hasCache ? new RecordCache({ capacityBytes: settings.cacheBytes }) : null
   const reader = new DriveReader(engine, io, key => access.load(key))
   const burials = new Burials(reader)
-  const scanner = new Scanner(engine, reader, now)
+  const scanner = new Scanner(engine, reader, clock)
   const committer = new Committer({ io, zones, writers, marks, context, burials, keeper })
-  const access: Access = new Access(engine, reader, cache, now)
+  const access: Access = new Access(engine, reader, cache, clock)
   const ticker = new Ticker(settings.commitInterval, () => {
-    store.tick(now())
+    store.tick(clock.now())
     if (!isVolatile && settings.durability !== 'none') committer.commitSoon()
     else committer.submit()
-    return keeper.nextDeadlineMs - now()
+    return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({
     ...{ access, engine, io, burials, scanner, committer, settings, report },

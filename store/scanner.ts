@@ -5,6 +5,7 @@
  * all the time is seen at least once; something written meanwhile is seen or not, and perhaps twice.
  */
 import { NOW } from './cells.js'
+import type { Clock } from './clock.js'
 import type { DriveReader } from './drive-reader.js'
 import type { Engine } from './engine.js'
 import { StoreError } from './errors.js'
@@ -42,7 +43,7 @@ export class Scanner {
   constructor(
     private readonly engine: Engine,
     private readonly reader: DriveReader,
-    private readonly now: () => number,
+    private readonly clock: Clock,
   ) {}
 
   /** Objects from a cursor on, a few more than `count` as a rule; pages are taken whole. */
@@ -116,8 +117,8 @@ export class Scanner {
   ): void {
     const { engine } = this
     const { index, keys } = engine.parts
-    const nowMs = this.now()
-    engine.cells[NOW] = nowMs
+    this.clock.read(engine.cells)
+    const nowMs = engine.cells[NOW]!
     if (deadlineMs <= nowMs || !engine.loadKey(key)) return
     const count = index.find(keys.place, keys.tag)
     if (!index.found.subarray(0, count).includes(locator)) return

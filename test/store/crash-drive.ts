@@ -90,7 +90,7 @@ export class CrashDrive implements ZonedDevice {
       await this.#drive.reset(zone)
       this.#flushed[zone] = 0
     }
-    this.isOff = isLast
+    if (isLast) this.isOff = true
     if (isLast) throw this.#dead('reset')
   }
 
@@ -101,7 +101,7 @@ export class CrashDrive implements ZonedDevice {
       if (isLast && this.prng.chance(0.5)) continue
       this.#flushed[zone] = wpOf(this.#drive.table.load(zone))
     }
-    this.isOff = isLast
+    if (isLast) this.isOff = true
     if (isLast) throw this.#dead('flush')
   }
 
