@@ -1,8 +1,8 @@
 /**
- * Sets and gets, between the marks as many as the second argument says; the store is the module that the first one names. Half are
- * gets, half are overwrites. The clock is a constant: that of the system makes a number for each call, which is V8's and not ours.
+ * Gets or sets, between the marks as many as the third argument says; the store is the module that the first one names. Sets overwrite,
+ * and push zones out. The clock is a constant: that of the system makes a number for each call, which is V8's and not ours.
  */
-const [, , url, count] = process.argv
+const [, , url, mode, count] = process.argv
 const { open, createMemoryDrive } = await import(url)
 
 const KEYS = 20_000
@@ -13,15 +13,18 @@ const value = Buffer.alloc(128, 'v')
 const target = Buffer.alloc(256)
 let wrong = 0
 
-function work(operations) {
-  for (let at = 0; at < operations; at += 2) {
-    const key = keys[(at * 7919) % KEYS]
-    store.setSync(key, value, 3_600_000)
-    const length = store.getInto(keys[(at * 104729) % KEYS], target)
-    if (length !== 128 && length !== -1) wrong++
+function set(operations) {
+  for (let at = 0; at < operations; at++) store.setSync(keys[(at * 7919) % KEYS], value, 3_600_000)
+}
+
+function get(operations) {
+  for (let at = 0; at < operations; at++) {
+    if (store.getInto(keys[(at * 104729) % KEYS], target) !== 128) wrong++
   }
 }
 
+const work = mode === 'get' ? get : set
+set(1e6)
 work(1e6)
 globalThis.gc()
 console.log('BEGIN')
