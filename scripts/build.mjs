@@ -15,6 +15,7 @@ const SOURCES = [
   'zone-model',
   'ublk-native',
   'image',
+  'devices',
   'daemon',
   'cli',
   'vm',
@@ -27,7 +28,7 @@ const seconds = start => `${((performance.now() - start) / 1000).toFixed(1)} s`
 
 function compile(force) {
   const folders = [...SOURCES, 'tsconfig.json', 'package-lock.json'].map(name => join(ROOT, name))
-  const files = filesUnder(folders, path => /\.(ts|json)$/.test(path))
+  const files = filesUnder(folders, path => /\.(ts|json)$/.test(path) && !path.includes('/peers/'))
   const current = fingerprint(files, process.version)
   const stamp = join(ROOT, 'dist', '.stamp')
   const entry = join(ROOT, 'dist', 'cli', 'index.js')
