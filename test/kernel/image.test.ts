@@ -145,6 +145,26 @@ it('resets and finishes are there after a power cut that comes at once', async (
   await remove(device)
 })
 
+it.each([
+  ['keeps the memory of a reset zone for its next writes', {}, MIB],
+  ['keeps nothing with a limit', { memoryLimit: 32 * MIB }, 0],
+])('%s', async (_name, options, kept) => {
+  const device = await make(options)
+  const media = async () => (await client.request('stats', { id: device.id })).media
+  await mustWrite(device, 0, MIB)
+  await must('blkzone', ['reset', '-o', '0', '-c', '1', device.path])
+  // The flush comes after what followed the commit of the reset.
+  await fsync(device)
+  expect((await media()).spareBytes).toBe(kept)
+  expect((await media()).memoryBytes).toBe(kept)
+  await mustWrite(device, 0, MIB)
+  expect(await media()).toMatchObject({ memoryBytes: MIB, spareBytes: 0 })
+  await fsync(device)
+  await powerCut(device)
+  expect((await pointers(device))[0]).toBe(2048)
+  await remove(device)
+})
+
 it('with a tier: what fio wrote is there after a power cut, kill -9 and a stop, wherever it was just then', async () => {
   const tier = join(disk, 'cold')
   const options = { tierBudget: 0, tierAfter: 0 }
