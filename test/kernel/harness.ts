@@ -130,9 +130,9 @@ export async function read(device: Device, offsetBytes: number, bytes: number): 
 /** Of fio: blocks that can be verified later by another run, and shrink: twelve bytes over and over, each block's offset in them. */
 export const FIO_PATTERN = ['--verify=pattern', '--verify_pattern=0xdeadbeef%o']
 
-/** fio on a zoned device, with what every run of it has here. What comes later counts. */
-export function zonedFio(device: Device, ...rest: string[]): Promise<string> {
-  return must('fio', [
+/** Arguments of fio for a zoned device, with what every run of it has here. What comes later counts. */
+export function zonedFioArguments(device: Device, ...rest: string[]): string[] {
+  return [
     '--name=zones',
     `--filename=${device.path}`,
     '--zonemode=zbd',
@@ -142,11 +142,21 @@ export function zonedFio(device: Device, ...rest: string[]): Promise<string> {
     '--bs=64k',
     '--randrepeat=1',
     ...rest,
-  ])
+  ]
+}
+
+/** fio, to its end, which must be good. */
+export function zonedFio(device: Device, ...rest: string[]): Promise<string> {
+  return must('fio', zonedFioArguments(device, ...rest))
 }
 
 export async function daemonPid(): Promise<number> {
   return (await client.request('ping', {})).pid
+}
+
+/** What a process has written by system calls so far, as a copy into a request is. */
+export function copiedBytes(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))![1])
 }
 
 /** sysfs of a device's queue. */

@@ -3,12 +3,13 @@
  * goes down; a zram device and a file are tiers, and what is in use is not.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import {
   client,
   closeAll,
+  copiedBytes,
   create,
   type Device,
   daemonPid,
@@ -47,11 +48,6 @@ const fio = (device: Device, ...rest: string[]) =>
   )
 
 const media = async (device: Device) => (await client.request('stats', { id: device.id })).media
-
-/** What a process has written by system calls so far, as a copy into a request is. */
-function copiedBytes(pid: number): number {
-  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))![1])
-}
 
 async function until(
   device: Device,
