@@ -169,6 +169,16 @@ export function lastDeadlineOf(bytes: Uint8Array, base: number): number {
   return last
 }
 
+/** The widths of its columns, that of deadlines no wider than they need: what a pause made wide must not stay so. */
+export function widthsNeeded(bytes: Uint8Array, base: number): number {
+  const widths = bytes[base + AT_WIDTHS]!
+  if (deadlineWidthOf(widths) < 2) return widths
+  const spread = lastDeadlineOf(bytes, base) - readU48(bytes, base + AT_DEADLINE)
+  let width = 1
+  while (width < deadlineWidthOf(widths) && spread >= 2 ** (8 * width)) width++
+  return packWidths(keyWidthOf(widths), valueWidthOf(widths), width)
+}
+
 /** Whether the header's numbers are those of a slab, whoever wrote the page: a checksum can be right and the writer wrong. */
 export function isPossibleSlab(bytes: Uint8Array, base: number): boolean {
   const slots = bytes[base + AT_SLOTS]!

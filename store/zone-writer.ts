@@ -9,7 +9,7 @@ import { FITS, GroupWriter, ZONE_IS_FULL } from './group-writer.js'
 import { AT_SEQUENCE, PAGE_BYTES, sealPage, writeU48 } from './layout.js'
 import { beginSlab } from './open-slab.js'
 import { SIZE_CLASS_COUNT, SLOTS_MAX, slotCountOf } from './size-classes.js'
-import { AT_WIDTHS } from './slab.js'
+import { widthsNeeded } from './slab.js'
 import {
   PAGE_MARKS,
   PAGE_OPEN,
@@ -105,7 +105,7 @@ export class ZoneWriter {
   #seal(page: number, sizeClass: number): void {
     const stage = this.stage!
     const base = page * PAGE_BYTES
-    this.#widths[sizeClass] = stage.bytes[base + AT_WIDTHS]!
+    this.#widths[sizeClass] = widthsNeeded(stage.bytes, base)
     stage.states[page] = PAGE_SEALED
     if (!this.context.isVolatile) {
       writeU48(stage.bytes, base + AT_SEQUENCE, this.context.nextSequence())
