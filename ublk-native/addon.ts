@@ -79,6 +79,16 @@ export interface NativeQueue {
   close(): void
 }
 
+/** Reads of one file by io_uring (file-ring.ts). */
+export interface NativeFileRing {
+  /** 0; -EBUSY when as many as the depth are under way, -EBADF after close(). */
+  prepare(id: number, bytes: Uint8Array, offset: number): number
+  /** What was prepared goes to the kernel: how many, or -errno. */
+  submit(): number
+  /** Waits for what is under way, of which nothing more is heard. Idempotent. */
+  close(): void
+}
+
 /** The addon's exports. Ints are >= 0 or -errno; a TypeError means a wrong argument type. */
 export interface Addon {
   readonly LAYOUT: Readonly<Record<string, number>>
@@ -117,6 +127,12 @@ export interface Addon {
     fakeDescriptorsFd: number,
     lends: boolean,
   ): NativeQueue | NativeOutcome
+  openFileRing(
+    fd: number,
+    depth: number,
+    completions: Int32Array,
+    deliver: (count: number) => void,
+  ): NativeFileRing | NativeOutcome
   mapShared(path: string, bytes: number, create: boolean): ArrayBuffer | NativeOutcome
   unmapShared(buffer: ArrayBuffer): number
   createMemfd(name: string): number

@@ -22,6 +22,7 @@ export {
   REQUIRED_FEATURES,
   refusedKernel,
 } from './features.js'
+export { FileRing } from './file-ring.js'
 export { benchNs, fillBuffer, fillScan, type ScanVariant, scanVariants } from './fill-scan.js'
 export { kick, registerKick, unregisterKick } from './kick.js'
 export * from './layout.js'

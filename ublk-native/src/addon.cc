@@ -82,6 +82,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exportBench(env, exports);
   exportBlockDevice(env, exports);
   exportControl(env, exports);
+  exportFileRing(env, exports);
   exportMedia(env, exports);
   exportQueue(env, exports);
   exportSharedMemory(env, exports);

@@ -154,6 +154,7 @@ std::shared_ptr<Media> findMedia(Napi::Env env, Napi::Value handle);
 void exportBench(Napi::Env env, Napi::Object exports);
 void exportBlockDevice(Napi::Env env, Napi::Object exports);
 void exportControl(Napi::Env env, Napi::Object exports);
+void exportFileRing(Napi::Env env, Napi::Object exports);
 void exportMedia(Napi::Env env, Napi::Object exports);
 void exportQueue(Napi::Env env, Napi::Object exports);
 void exportSharedMemory(Napi::Env env, Napi::Object exports);
