@@ -15,6 +15,11 @@ export {
 export { BlockDrive, openBlockDrive } from './block-drive.js'
 export { DEVICE_ERRORS, DeviceError, type DeviceErrorCode } from './errors.js'
 export { FileDrive } from './file-drive.js'
-export { type DeviceOptions, type DeviceTarget, openDevice } from './open-device.js'
+export {
+  type DeviceOptions,
+  type DeviceTarget,
+  type MemoryTarget,
+  openDevice,
+} from './open-device.js'
 export { holdsFileDrive, makeFileDrive, openFileDrive } from './open-file-drive.js'
 export { dropProcessLock, startTicksOf, takeProcessLock } from './process-lock.js'

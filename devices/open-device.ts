@@ -1,19 +1,33 @@
 /**
  * Opens whatever a person or a program names: a block device, a drive in a directory (made if it is not there), or memory.
  */
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { addonPath } from '../ublk-native/index.js'
 import {
   createMemoryDrive,
+  Geometry,
   type GeometryOptions,
   type ZonedDevice,
   ZoneModelError,
 } from '../zone-model/index.js'
 import { openBlockDrive } from './block-drive.js'
 import { DeviceError, fileError } from './errors.js'
+import { LazyBuffers } from './lazy-buffers.js'
 import { holdsFileDrive, makeFileDrive, openFileDrive } from './open-file-drive.js'
 
-/** A path, or how much memory. */
-export type DeviceTarget = string | { readonly memory: number }
+/** How much memory, in bytes. */
+export interface MemoryTarget {
+  readonly memory: number
+  /**
+   * Pages of 2 MiB, where the system has them: filled five times as fast and given back in a hundredth of the time, but up to
+   * 2 MiB more for each zone that is not full. Default: for zones of at least 32 MiB.
+   */
+  readonly hugePages?: boolean | undefined
+}
+
+/** A path, or memory. */
+export type DeviceTarget = string | MemoryTarget
 
 /** What a drive is to be that is made. A block device and a drive that is there are as they are. */
 export interface DeviceOptions extends Partial<GeometryOptions> {
@@ -25,6 +39,7 @@ const ZONE_BYTES_DEFAULT_MIN = 1024 * 1024
 const ZONE_BYTES_DEFAULT_MAX = 256 * 1024 * 1024
 /** Zones of a size chosen here are so many at least, where the drive is large enough. */
 const ZONES_WANTED = 256
+const HUGE_ZONE_BYTES_MIN = 32 * 1024 * 1024
 /** As the real drives that are known: enough for a store's lifetime classes. */
 const ACTIVE_DEFAULT = 14
 
@@ -39,7 +54,8 @@ export async function openDevice(
   options: DeviceOptions = {},
 ): Promise<ZonedDevice> {
   if (typeof target !== 'string') {
-    return createMemoryDrive(geometryFor({ ...options, bytes: target.memory }, 'memory'))
+    const given = geometryFor({ ...options, bytes: target.memory }, 'memory')
+    return createMemoryDrive({ ...given, buffers: lazyBuffers(given, target.hugePages) })
   }
   const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
@@ -66,6 +82,14 @@ export async function openDevice(
   if (other === null) return drive
   await drive.dispose()
   throw new DeviceError('DEVICE_ERR_OPTION', `${target}: ${other}`)
+}
+
+/** undefined where there is no addon, and for zones that are larger: then the drive's memory is JavaScript's own. */
+function lazyBuffers(options: GeometryOptions, wanted?: boolean): LazyBuffers | undefined {
+  const geometry = Geometry.create(options)
+  const isHuge = wanted ?? geometry.zoneSizeBytes >= HUGE_ZONE_BYTES_MIN
+  const isLazy = existsSync(addonPath()) && geometry.zoneSizeBytes <= LazyBuffers.ZONE_BYTES_MAX
+  return isLazy ? new LazyBuffers(geometry, isHuge) : undefined
 }
 
 /** The option that a drive which is there was not made with, as a sentence. */

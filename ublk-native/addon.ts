@@ -134,6 +134,8 @@ export interface Addon {
     deliver: (count: number) => void,
   ): NativeFileRing | NativeOutcome
   mapShared(path: string, bytes: number, create: boolean): ArrayBuffer | NativeOutcome
+  mapLazy(bytes: number, isHuge: boolean): ArrayBuffer | NativeOutcome
+  giveBack(buffer: ArrayBuffer, offset: number, bytes: number): number
   unmapShared(buffer: ArrayBuffer): number
   createMemfd(name: string): number
   kick(fd: number, forever: boolean): number

@@ -45,7 +45,9 @@ export { openQueue, type Queue, type QueueOptions } from './queue.js'
 export {
   createMemfd,
   gettid,
+  giveBack,
   hardenThread,
+  mapLazy,
   mapShared,
   scheduleAsBatch,
   seekFile,

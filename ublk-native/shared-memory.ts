@@ -15,6 +15,22 @@ export function mapShared(path: string, bytes: number, create: boolean): ArrayBu
   throw new UblkError(mapped.syscall, mapped.result, path)
 }
 
+/**
+ * At most 2 GiB of zeros of this process alone, whose memory is taken page by page as they are written, and goes with the
+ * buffer. `isHuge` asks for pages of 2 MiB: fewer faults and look-ups, and up to 2 MiB more for each place that is written.
+ * Throws UblkError ENOMEM.
+ */
+export function mapLazy(bytes: number, isHuge: boolean): ArrayBuffer {
+  const mapped: ArrayBuffer | NativeOutcome = addon().mapLazy(bytes, isHuge)
+  if (mapped instanceof ArrayBuffer) return mapped
+  throw new UblkError(mapped.syscall, mapped.result, `${bytes} bytes`)
+}
+
+/** Whole pages of a buffer of mapLazy() are zeros again, and take no memory. Throws UblkError EINVAL. */
+export function giveBack(buffer: ArrayBuffer, offset: number, bytes: number): void {
+  check('madvise', addon().giveBack(buffer, offset, bytes))
+}
+
 /** Unmap now. Views of the buffer become empty. Throws UblkError EINVAL when it is not one of mapShared()'s. */
 export function unmapShared(buffer: ArrayBuffer): void {
   check('unmap', addon().unmapShared(buffer))

@@ -75,5 +75,6 @@ export {
 } from './transitions.js'
 export * from './uapi.js'
 export { type DiscardExtent, undoWrite } from './undo.js'
+export { HeapBuffers, type ZoneBuffers } from './zone-buffers.js'
 export { type TableRecovery, type ZoneStatistics, ZoneTable } from './zone-table.js'
 export { conditionOf, packWord, wpOf } from './zone-word.js'

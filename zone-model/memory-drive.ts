@@ -13,6 +13,7 @@ import { errnoOfRefusal } from './request.js'
 import * as transitions from './transitions.js'
 import { EINVAL, ENOMEM, SECTOR_BYTES, UBLK_IO_OP_WRITE } from './uapi.js'
 import { undoWrite } from './undo.js'
+import { HeapBuffers, type ZoneBuffers } from './zone-buffers.js'
 import { ZoneMemory } from './zone-memory.js'
 import type { ZoneTable } from './zone-table.js'
 
@@ -20,6 +21,8 @@ import type { ZoneTable } from './zone-table.js'
 export interface MemoryDriveOptions extends GeometryOptions {
   /** How many buffers of reset zones are kept for the next ones, 0 to 64. Default 2. */
   readonly spareZones?: number | undefined
+  /** Where the memory comes from. Default: HeapBuffers. */
+  readonly buffers?: ZoneBuffers | undefined
 }
 
 /** Memory that a drive takes, in bytes, as far as it was ever written. */
@@ -45,7 +48,8 @@ export function createMemoryDrive(options: MemoryDriveOptions): MemoryDrive {
     const message = `spareZones is ${String(spareZones)}: ${why}`
     throw new ZoneModelError('ZONE_ERR_GEOMETRY', message, 'spareZones')
   }
-  return new MemoryDrive(createTable(geometry), new ZoneMemory(geometry, spareZones))
+  const memory = new ZoneMemory(geometry, spareZones, options.buffers ?? new HeapBuffers())
+  return new MemoryDrive(createTable(geometry), memory)
 }
 
 /** A drive in memory. Whoever uses both entrances at once sees one drive: nothing is ever half done when a call returns. */

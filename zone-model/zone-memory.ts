@@ -2,34 +2,18 @@
  * A media with one buffer a zone: what is in a zone lies in one piece, and a reset gives the whole piece back.
  *
  * A buffer exists from the first write to the zone's reset. Resets put a few buffers aside for the next zones, with their
- * old bytes in them: `filled` says how far a zone is its own, and what lies past that reads as zeros. All others are
- * freed at once, without waiting for a garbage collection. (glibc keeps what it frees in pieces of less than 32 MiB.)
+ * old bytes in them: `filled` says how far a zone is its own, and what lies past that reads as zeros. All others go back to
+ * where they came from (zone-buffers.ts).
  */
 import type { Geometry } from './geometry.js'
 import type { Media } from './media.js'
 import { EINVAL, ENOMEM } from './uapi.js'
+import type { ZoneBuffers } from './zone-buffers.js'
 
 /** A zone's bytes, and how many of them this process has ever touched: so much memory they take. */
 interface ZoneBuffer {
   readonly bytes: Uint8Array
   touchedBytes: number
-}
-
-/** As much of the web's MessagePort as is used here. */
-interface Port {
-  postMessage(message: null, transferred: readonly ArrayBufferLike[]): void
-  close(): void
-}
-
-/** A channel whose other end is closed: what is transferred into it is freed there and then (HTML, structured data). */
-function closedPort(): Port {
-  const { MessageChannel } = globalThis as unknown as {
-    MessageChannel: new () => { port1: Port; port2: Port }
-  }
-  const { port1, port2 } = new MessageChannel()
-  port1.close()
-  port2.close()
-  return port1
 }
 
 /** Memory of zones. */
@@ -40,12 +24,12 @@ export class ZoneMemory implements Media {
   /** How far each zone's bytes are its own, from its start. */
   readonly #filled: Float64Array
   readonly #spares: ZoneBuffer[] = []
-  readonly #drain = closedPort()
 
   /** @param spareZones - how many buffers of reset zones are kept for the next ones */
   constructor(
     private readonly geometry: Geometry,
     private readonly spareZones: number,
+    private readonly source: ZoneBuffers,
   ) {
     this.bytes = geometry.totalBytes
     this.#zoneBytes = geometry.zoneSizeBytes
@@ -55,12 +39,17 @@ export class ZoneMemory implements Media {
 
   /** Memory that zones take, as far as it was ever written. */
   get zonesBytes(): number {
-    return this.#buffers.reduce((sum, buffer) => sum + (buffer?.touchedBytes ?? 0), 0)
+    return this.#buffers.reduce((sum, buffer) => sum + this.#memoryOf(buffer), 0)
   }
 
   /** Memory of reset zones that is kept for the next ones. */
   get spareBytes(): number {
-    return this.#spares.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0)
+    return this.#spares.reduce((sum, spare) => sum + this.#memoryOf(spare), 0)
+  }
+
+  #memoryOf(buffer: ZoneBuffer | null): number {
+    const { pageBytes } = this.source
+    return buffer === null ? 0 : Math.ceil(buffer.touchedBytes / pageBytes) * pageBytes
   }
 
   /** The zone's buffer, from now on at the latest; null when there is no memory. */
@@ -129,11 +118,11 @@ export class ZoneMemory implements Media {
 
   close(): void {
     for (const [zone, buffer] of this.#buffers.entries()) {
-      if (buffer !== null) this.#free(buffer)
+      if (buffer !== null) this.source.give(buffer.bytes)
       this.#buffers[zone] = null
     }
     this.#filled.fill(0)
-    for (const spare of this.#spares.splice(0)) this.#free(spare)
+    for (const spare of this.#spares.splice(0)) this.source.give(spare.bytes)
   }
 
   /** Conventional zones, which no reset empties, take no spares: they are written out of order. */
@@ -143,7 +132,7 @@ export class ZoneMemory implements Media {
     if (buffer === null) {
       try {
         const length = isConventional ? this.#zoneBytes : this.geometry.zoneCapacityBytes
-        buffer = { bytes: new Uint8Array(length), touchedBytes: 0 }
+        buffer = { bytes: this.source.take(length), touchedBytes: 0 }
       } catch {
         return null
       }
@@ -158,12 +147,7 @@ export class ZoneMemory implements Media {
     this.#filled[zone] = 0
     if (buffer === null) return
     if (this.#spares.length < this.spareZones) this.#spares.push(buffer)
-    else this.#free(buffer)
-  }
-
-  /** The buffer is detached: views of it have no bytes any more. */
-  #free({ bytes }: ZoneBuffer): void {
-    this.#drain.postMessage(null, [bytes.buffer])
+    else this.source.give(buffer.bytes)
   }
 
   #isOutside(offsetBytes: number, lengthBytes: number): boolean {

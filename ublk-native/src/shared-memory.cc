@@ -37,6 +37,13 @@ namespace {
 
 constexpr int PRCTL_SET_IO_FLUSHER = 57;
 
+// The buffer holds the mapping alive, and lets go of it when it is collected.
+Napi::Value share(Napi::Env env, const std::shared_ptr<Mapping>& mapping) {
+  const auto release = [](Napi::Env, void*, std::shared_ptr<Mapping>* held) { delete held; };
+  return Napi::ArrayBuffer::New(env, mapping->bytes, mapping->length, release,
+                                new std::shared_ptr<Mapping>(mapping));
+}
+
 // mapShared(path, bytes, create): ArrayBuffer | Outcome
 Napi::Value mapShared(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -53,11 +60,40 @@ Napi::Value mapShared(const Napi::CallbackInfo& info) {
   const int bad = mapping->map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED);
   close(fd);
   if (bad != 0) return toObject(env, {"mmap", bad});
-  void* at = mapping->bytes;
+  env.GetInstanceData<AddonState>()->mappings[mapping->bytes] = mapping;
+  return share(env, mapping);
+}
+
+// mapLazy(bytes, isHuge): ArrayBuffer | Outcome. At most 2 GiB (Node makes no larger ones of foreign memory) of zeros, whose memory is taken page by page as they are written.
+Napi::Value mapLazy(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const auto size = static_cast<size_t>(arguments.integer(0, 1, int64_t{1} << 31));
+  const bool isHuge = arguments.boolean(1);
+  if (!arguments.ok()) return env.Undefined();
+  void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) return toObject(env, {"mmap", -errno});
+  madvise(at, size, isHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  auto mapping = std::make_shared<Mapping>();
+  mapping->bytes = static_cast<uint8_t*>(at);
+  mapping->length = size;
   env.GetInstanceData<AddonState>()->mappings[at] = mapping;
-  // The buffer holds the mapping alive, and lets go of it when it is collected.
-  const auto release = [](Napi::Env, void*, std::shared_ptr<Mapping>* held) { delete held; };
-  return Napi::ArrayBuffer::New(env, at, size, release, new std::shared_ptr<Mapping>(mapping));
+  return share(env, mapping);
+}
+
+// giveBack(buffer, offset, bytes): 0 | -errno. Whole pages of a buffer of mapLazy() are zeros again, and take no memory.
+Napi::Value giveBack(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer()) return typeError(info.Env(), "argument 0 must be an ArrayBuffer");
+  Arguments arguments(info);
+  const auto offset = static_cast<size_t>(arguments.integer(1));
+  const auto bytes = static_cast<size_t>(arguments.integer(2));
+  if (!arguments.ok()) return info.Env().Undefined();
+  const auto& mappings = info.Env().GetInstanceData<AddonState>()->mappings;
+  const auto found = mappings.find(info[0].As<Napi::ArrayBuffer>().Data());
+  const auto mapping = found == mappings.end() ? nullptr : found->second.lock();
+  if (mapping == nullptr || offset + bytes > mapping->length) return toNumber(info, -EINVAL);
+  const int bad = madvise(mapping->bytes + offset, bytes, MADV_DONTNEED);
+  return toNumber(info, bad == 0 ? 0 : -errno);
 }
 
 // unmapShared(buffer): 0 | -errno
@@ -126,6 +162,8 @@ Napi::Value threadId(const Napi::CallbackInfo& info) {
 void exportSharedMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("mapShared", Napi::Function::New<mapShared>(env, "mapShared"));
   exports.Set("unmapShared", Napi::Function::New<unmapShared>(env, "unmapShared"));
+  exports.Set("mapLazy", Napi::Function::New<mapLazy>(env, "mapLazy"));
+  exports.Set("giveBack", Napi::Function::New<giveBack>(env, "giveBack"));
   exports.Set("createMemfd", Napi::Function::New<createMemfd>(env, "createMemfd"));
   exports.Set("kick", Napi::Function::New<kick>(env, "kick"));
   exports.Set("seekFile", Napi::Function::New<seekFile>(env, "seekFile"));
