@@ -22,11 +22,13 @@ export class LazyBuffers implements ZoneBuffers {
 
   /**
    * @param isHuge - pages of 2 MiB: faster to fill and to read, and up to 2 MiB more for each zone that is not full
+   * @throws UblkError ENOMEM; Error when there is no addon
    */
   constructor({ zoneCount, zoneSizeBytes }: Geometry, isHuge: boolean) {
     this.pageBytes = isHuge ? HUGE_PAGE_BYTES : PAGE_BYTES
     this.#strideBytes = Math.ceil(zoneSizeBytes / this.pageBytes) * this.pageBytes
     this.#perArena = Math.min(zoneCount, Math.floor(ARENA_BYTES / this.#strideBytes))
+    this.#map()
   }
 
   /** Throws UblkError ENOMEM. */

@@ -1,9 +1,7 @@
 /**
  * Opens whatever a person or a program names: a block device, a drive in a directory (made if it is not there), or memory.
  */
-import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { addonPath } from '../ublk-native/index.js'
 import {
   createMemoryDrive,
   Geometry,
@@ -84,12 +82,16 @@ export async function openDevice(
   throw new DeviceError('DEVICE_ERR_OPTION', `${target}: ${other}`)
 }
 
-/** undefined where there is no addon, and for zones that are larger: then the drive's memory is JavaScript's own. */
+/** undefined for large zones, and where there is no addon that can: the drive's memory is JavaScript's own then. */
 function lazyBuffers(options: GeometryOptions, wanted?: boolean): LazyBuffers | undefined {
   const geometry = Geometry.create(options)
-  const isHuge = wanted ?? geometry.zoneSizeBytes >= HUGE_ZONE_BYTES_MIN
-  const isLazy = existsSync(addonPath()) && geometry.zoneSizeBytes <= LazyBuffers.ZONE_BYTES_MAX
-  return isLazy ? new LazyBuffers(geometry, isHuge) : undefined
+  if (geometry.zoneSizeBytes > LazyBuffers.ZONE_BYTES_MAX) return undefined
+  try {
+    return new LazyBuffers(geometry, wanted ?? geometry.zoneSizeBytes >= HUGE_ZONE_BYTES_MIN)
+  } catch {
+    // It works without; what is lost is speed.
+    return undefined
+  }
 }
 
 /** The option that a drive which is there was not made with, as a sentence. */
