@@ -53,7 +53,7 @@ for (let jump = 0, state = 0x9e3779b9 | 0; jump < 1 << JUMP_BITS; jump++) {
 }
 
 export class IndexBuckets {
-  readonly entries: Uint32Array
+  readonly entries: Int32Array
   readonly bucketsMax: number
   buckets = HOMES
   /** Tag bits that the places of all buckets tell; those below `split`, and those appended in this round, tell one more. */
@@ -85,12 +85,14 @@ export class IndexBuckets {
   tag = 0
   jump = 0
   page = 0
+  /** What `slotToMove` found. */
+  other = 0
 
   /** `entriesMax`: memory is reserved for so many, and used as the table grows. */
   constructor(entriesMax: number) {
     const wanted = Math.ceil((entriesMax * 17) / 16 / SLOTS)
     this.bucketsMax = Math.max(2 * HOMES, Math.min(wanted, HOMES << KNOWN_MIN))
-    this.entries = new Uint32Array(this.bucketsMax * SLOTS)
+    this.entries = new Int32Array(this.bucketsMax * SLOTS)
     this.#states = new Int32Array(Math.ceil(this.bucketsMax / 8))
     this.#setLimit()
   }
@@ -169,6 +171,40 @@ export class IndexBuckets {
     this.page = entry & ((1 << this.pageBits) - 1)
     this.tag =
       this.kept < this.known ? this.#plane[at]! : ((hash >>> JUMP_BITS) << this.depth) | this.prefix
+  }
+
+  /**
+   * The first slot, from the `start`-th on and around, whose entry has room in its other bucket, which is `other` then; -1 when
+   * none has. `look` came before, for a full bucket.
+   */
+  slotToMove(bucket: number, start: number): number {
+    const { entries, home, prefix, depth, pageBits, level, split } = this
+    const states = this.#states
+    const plane = this.#plane
+    const isInPlane = this.kept < this.known
+    const mask = (1 << level) - 1
+    const maskSplit = (2 << level) - 1
+    for (let i = start; i < start + SLOTS; i++) {
+      const at = bucket * SLOTS + (i & (SLOTS - 1))
+      const hash = entries[at]! >>> pageBits
+      const jump = hash & JUMP_MASK
+      const tag = isInPlane ? plane[at]! : ((hash >>> JUMP_BITS) << depth) | prefix
+      // As in `locate`, which would load all that is loaded above for each slot.
+      const home2 = home ^ HOME_OFFSETS[jump]!
+      const tag2 = tag ^ TAG_OFFSETS[jump]!
+      const order = (home2 << level) | (tag2 & mask)
+      const prefix2 = tag2 & (order < split ? maskSplit : mask)
+      let other = home2
+      if (prefix2 !== 0) {
+        const top = 31 - Math.clz32(prefix2)
+        other = ((HOMES + home2) << top) + (prefix2 ^ (1 << top))
+      }
+      if (((states[other >>> 3]! >>> ((other & 7) << 2)) & FULL) === 0) {
+        this.other = other
+        return at
+      }
+    }
+    return -1
   }
 
   /** The page in a slot; `look` came before. */

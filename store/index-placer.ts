@@ -91,26 +91,27 @@ export class IndexPlacer {
     const buckets = this.#buckets
     buckets.settle(bucket)
     buckets.look(bucket)
-    const { home } = buckets
-    const hasStale = this.#zones.stale > 0
-    const first = bucket * SLOTS
-    let slot = this.#next()
-    for (let tried = 0; tried < SLOTS; tried++) {
-      buckets.read(first + slot)
-      const { tag, jump, page } = buckets
-      if (hasStale && this.#zones.isStale(page)) {
-        this.#zones.forget(page)
-        buckets.write(first + slot, this.#tag, this.#jump, this.#page)
-        return true
-      }
-      const tag2 = tag ^ TAG_OFFSETS[jump]!
-      const other = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
-      if (!buckets.isFull(other)) {
-        buckets.write(first + slot, this.#tag, this.#jump, this.#page)
-        this.#put(other, tag2, jump, page)
-        return true
-      }
-      slot = (slot + 1) & (SLOTS - 1)
+    if (this.#zones.stale > 0 && this.#replaceStale(bucket)) return true
+    const at = buckets.slotToMove(bucket, this.#next())
+    if (at < 0) return false
+    const { other } = buckets
+    buckets.read(at)
+    const { tag, jump, page } = buckets
+    buckets.write(at, this.#tag, this.#jump, this.#page)
+    this.#put(other, tag ^ TAG_OFFSETS[jump]!, jump, page)
+    return true
+  }
+
+  /** `look` came before. */
+  #replaceStale(bucket: number): boolean {
+    const buckets = this.#buckets
+    const end = (bucket + 1) * SLOTS
+    for (let at = end - SLOTS; at < end; at++) {
+      const page = buckets.pageAt(at)
+      if (!this.#zones.isStale(page)) continue
+      this.#zones.forget(page)
+      buckets.write(at, this.#tag, this.#jump, this.#page)
+      return true
     }
     return false
   }

@@ -122,34 +122,55 @@ export class ObjectIndex {
 
   /** How many candidates there are; their locators are in `found`. */
   find(place: number, tag: number): number {
+    const buckets = this.#buckets
     const home = place & HOME_MASK
     const jump = place >>> HOME_BITS
-    const some = this.#probe(home, tag, jump, 0)
+    const home2 = home ^ HOME_OFFSETS[jump]!
     const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const all = this.#probe(home ^ HOME_OFFSETS[jump]!, tag2, jump, some)
+    const first = buckets.locate(home, tag)
+    const second = buckets.locate(home2, tag2)
+    // Memory is asked for the second bucket while the first is still on its way.
+    const early = buckets.entries[second * SLOTS]!
+    const some = this.#probe(first, home, tag, jump, buckets.entries[first * SLOTS]!, 0)
+    const all = this.#probe(second, home2, tag2, jump, early, some)
     return this.#spill.count === 0 ? all : this.#probeSpill(home, tag, jump, all)
   }
 
-  #probe(home: number, tag: number, jump: number, count: number): number {
+  /** `early`: what is in the bucket's first slot. */
+  #probe(
+    bucket: number,
+    home: number,
+    tag: number,
+    jump: number,
+    early: number,
+    count: number,
+  ): number {
     const buckets = this.#buckets
-    const bucket = buckets.locate(home, tag)
     const { entries, level } = buckets
     const isSplit = ((home << level) | (tag & ((1 << level) - 1))) < buckets.split
     const depth = isSplit ? level + 1 : level
     const kept = (isSplit ? buckets.keptHigh : buckets.keptLow) + buckets.lagOf(bucket)
     const bits = kept > depth ? kept - depth : 0
-    const pageBits = PAGE_BITS_MAX - bits
+    const shift = PAGE_BITS_MAX - bits
     const hash = (((tag >>> depth) & ((1 << bits) - 1)) << JUMP_BITS) | jump
-    const end = (bucket + 1) * SLOTS
+    const at = bucket * SLOTS
     let found = count
-    for (let at = end - SLOTS; at < end; at++) {
-      const entry = entries[at]!
-      if (entry >>> pageBits !== hash) continue
-      const page = entry & ((1 << pageBits) - 1)
-      if (page === 0 || buckets.isOther(at, kept, tag) || this.#zones.isStale(page)) continue
-      this.found[found++] = this.#zones.locatorOf(page)
+    if (early >>> shift === hash) found = this.#take(at, shift, kept, tag, found)
+    for (let i = at + 1; i < at + SLOTS; i += 3) {
+      if (entries[i]! >>> shift === hash) found = this.#take(i, shift, kept, tag, found)
+      if (entries[i + 1]! >>> shift === hash) found = this.#take(i + 1, shift, kept, tag, found)
+      if (entries[i + 2]! >>> shift === hash) found = this.#take(i + 2, shift, kept, tag, found)
     }
     return found
+  }
+
+  /** A candidate, unless the slot is empty, the tag is another beyond the bits in the entry, or the zone was dropped. */
+  #take(at: number, pageBits: number, kept: number, tag: number, count: number): number {
+    const page = this.#buckets.entries[at]! & ((1 << pageBits) - 1)
+    if (page === 0 || this.#buckets.isOther(at, kept, tag)) return count
+    if (this.#zones.isStale(page)) return count
+    this.found[count] = this.#zones.locatorOf(page)
+    return count + 1
   }
 
   #probeSpill(home: number, tag: number, jump: number, count: number): number {
@@ -256,7 +277,7 @@ export class ObjectIndex {
     if (knownHere <= known || word === 0) return known
     const end = (bucket + 1) * SLOTS
     for (let at = end - SLOTS; at < end; at++) {
-      if ((buckets.entries[at]! | 0) !== word) continue
+      if (buckets.entries[at] !== word) continue
       if (buckets.isOther(at, buckets.kept, tag)) continue
       this.#isSpilled = false
       this.#at = at
