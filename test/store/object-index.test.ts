@@ -27,7 +27,7 @@ const SHAPES: readonly Shape[] = [
   {
     name: 'all kinds of keys',
     ...{ pagesPerZone: 64, zones: 40, places: HASHES, tags: HASHES },
-    ...{ operations: 60_000, remove: 0.15, replace: 0.15, turnover: 0.001 },
+    ...{ operations: 40_000, remove: 0.15, replace: 0.15, turnover: 0.001 },
   },
   {
     name: 'few hashes: one may be there more often than two buckets can hold',
