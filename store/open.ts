@@ -34,7 +34,10 @@ import { Zones } from './zones.js'
 const VALUE_BYTES_MAX = 64 * 1024 * 1024
 /** A zone takes its header, a few slabs and their index at least. */
 const PAGES_PER_ZONE_MIN = 8
+/** Two zones at least, of what the index can name. */
 const PAGES_PER_ZONE_MAX = 2 ** 24
+/** The index names no more: 256 GiB. Zones beyond are left alone. */
+const PAGES_MAX = 2 ** 26
 /** Pages of a zone that a value never gets: its header, the index behind it, the head of the run. */
 const PAGES_BESIDE_VALUE = 3
 
@@ -76,10 +79,11 @@ async function openOn(
     const vzone = zones.virtualOf[zone]!
     if (vzone >= 0) keeper.drop(vzone, 'failed')
   })
-  const recovery = new Recovery(io, pagesPerZone)
+  const zonesMax = Math.min(geometry.zoneCount, Math.floor(PAGES_MAX / pagesPerZone) - 1)
+  const recovery = new Recovery(io, pagesPerZone, zonesMax)
   const identity =
     (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
-  const index = new ObjectIndex({ pagesPerZone, zones: geometry.zoneCount })
+  const index = new ObjectIndex({ pagesPerZone, zones: zonesMax })
   const classes = classesFor(device, options, settings, clock.now())
   const evicts = settings.eviction !== 'noeviction'
   const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })

@@ -7,7 +7,7 @@ import type { ZonedDevice } from '../zone-model/index.js'
 import { StoreError } from './errors.js'
 
 export type Durability = 'none' | 'interval' | 'sync'
-export type Eviction = 'evict' | 'reinsert' | 'noeviction'
+export type Eviction = 'evict' | 'noeviction'
 
 /** Times in milliseconds. */
 export interface StoreOptions {
@@ -59,9 +59,9 @@ export const STORE_OPTIONS: readonly OptionRow[] = [
   {
     name: 'eviction',
     type: 'choice',
-    choices: ['evict', 'reinsert', 'noeviction'],
+    choices: ['evict', 'noeviction'],
     default: 'evict',
-    doc: 'when the device is full: the zone of least use goes; its most read records are written again; or `set` is refused',
+    doc: 'when the device is full: the zone of least use goes; or `set` is refused',
   },
   {
     name: 'cacheBytes',

@@ -45,6 +45,8 @@ export class Recovery {
   constructor(
     private readonly io: ZoneIo,
     private readonly pagesPerZone: number,
+    /** So many zones are used at most. */
+    private readonly zonesMax: number,
   ) {
     this.#scanner = new ZoneScanner(io.device, pagesPerZone)
   }
@@ -99,7 +101,8 @@ export class Recovery {
   async load(engine: Engine, context: SharedContext, nowMs: number): Promise<RecoveryReport> {
     const { zones, keeper } = engine.parts
     // From the highest on, so that the first to be taken is the first of the device.
-    for (const physical of this.#empty.reverse()) zones.giveFree(physical)
+    const wantedEmpty = this.#empty.slice(0, this.zonesMax - this.#found.length)
+    for (const physical of wantedEmpty.reverse()) zones.giveFree(physical)
     const wanted: ScannedZone[] = []
     let zonesExpired = 0
     for (const zone of this.#found.sort((a, b) => a.header.sequence - b.header.sequence)) {
