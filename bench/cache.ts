@@ -51,7 +51,7 @@ class Ours implements Policy {
 
 /** A cache with exactly so many bytes for records, and no more beside them than it needs. */
 function cacheOf(recordBytes: number, meanRecordBytes: number): RecordCache {
-  for (let capacityBytes = Math.ceil(recordBytes + 262144); ; capacityBytes += 65536) {
+  for (let capacityBytes = Math.ceil(recordBytes + 262144); ; capacityBytes += 1024) {
     const options = { capacityBytes, meanRecordBytes, recordBytesMax: recordBytes }
     if (planCache(options).recordBytes === recordBytes) return new RecordCache(options)
   }
@@ -69,7 +69,9 @@ function measure(trace: Trace, share: number) {
   const sizes = valueBytes.map(bytes => recordGranules(KEY_BYTES, bytes) * 8)
   const footprint = sizes.reduce((a, b) => a + b, 0)
   const capacity = Math.floor((footprint * share) / 8) * 8
-  const mean = Math.min(Math.max(Math.floor(footprint / objects / 2), 40), 65536)
+  // A cache keeps small objects rather than large ones: there is room for more records than the mean of all would need.
+  const divisor = trace.sizes === null ? 1 : 2
+  const mean = Math.min(Math.max(Math.floor(footprint / objects / divisor), 40), 65536)
   const ratios: Record<string, number> = {}
   for (const [name, Simulator] of Object.entries(POLICIES))
     ratios[name] = ratioOf(new Simulator(sizes, capacity), trace.requests)

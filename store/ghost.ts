@@ -125,39 +125,32 @@ export class Ghost {
     return -1
   }
 
-  /** A slot that is free, in the bucket with more of them; the oldest entry's, if none is. */
+  /** The first slot that is free, looked for in both buckets at once: mostly that of the emptier one. If none is, the oldest entry's. */
   #slotFor(place: number, tag: number): number {
     const first = this.#firstBucket(place, tag)
     const second = this.#secondBucket(place, tag)
-    let freeInFirst = 0
-    let freeInSecond = 0
-    let freeFirst = -1
-    let freeSecond = -1
-    let oldest = first
-    let oldestAge = -1
+    const entries = this.#entries
+    const newest = this.#newest
+    const alive = this.#alive
     for (let i = 0; i < SLOTS; i++) {
-      const age = this.#age(this.#entries[first + i]!)
-      if (age >= this.#alive) {
-        freeInFirst++
-        freeFirst = first + i
-      } else if (age > oldestAge) {
-        oldestAge = age
+      const entry = entries[first + i]!
+      if ((entry & USED) === 0 || ((newest - entry) & EPOCH_MASK) >= alive) return first + i
+      const other = entries[second + i]!
+      if ((other & USED) === 0 || ((newest - other) & EPOCH_MASK) >= alive) return second + i
+    }
+    this.lost++
+    return this.#oldestOf(first, second)
+  }
+
+  #oldestOf(first: number, second: number): number {
+    let oldest = first
+    for (let i = 0; i < SLOTS; i++) {
+      if (this.#age(this.#entries[first + i]!) > this.#age(this.#entries[oldest]!))
         oldest = first + i
-      }
-      const otherAge = this.#age(this.#entries[second + i]!)
-      if (otherAge >= this.#alive) {
-        freeInSecond++
-        freeSecond = second + i
-      } else if (otherAge > oldestAge) {
-        oldestAge = otherAge
+      if (this.#age(this.#entries[second + i]!) > this.#age(this.#entries[oldest]!))
         oldest = second + i
-      }
     }
-    if (freeInFirst + freeInSecond === 0) {
-      this.lost++
-      return oldest
-    }
-    return freeInFirst >= freeInSecond ? freeFirst : freeSecond
+    return oldest
   }
 
   #turnEpoch(): void {

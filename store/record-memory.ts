@@ -41,6 +41,9 @@ export function recordGranules(keyBytes: number, valueBytes: number): number {
   return (HEADER_BYTES + keyBytes + valueBytes + 7) >>> 3
 }
 
+/** Of the processor, and so of the words of this memory. */
+const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+
 function copyWords(from: DataView, at: number, to: DataView, start: number, count: number): void {
   let i = 0
   for (; i + 8 <= count; i += 8) {
@@ -59,6 +62,7 @@ export class RecordMemory {
   readonly #words: Uint32Array
   readonly #doubles: Float64Array
   readonly #view: DataView
+  readonly #key = new KeptView()
   readonly #source = new KeptView()
   readonly #target = new KeptView()
   /** log2 of a segment's granules. */
@@ -172,9 +176,18 @@ export class RecordMemory {
 
   isKey(at: number, key: Uint8Array, keyBytes: number): boolean {
     if (this.keyBytesOf(at) !== keyBytes) return false
-    const bytes = this.#bytes
     const start = at * GRANULE_BYTES + HEADER_BYTES
-    for (let i = 0; i < keyBytes; i++) {
+    let i = 0
+    if (this.#key.isOf(key)) {
+      const view = this.#key.view
+      const words = this.#words
+      const word = start >>> 2
+      for (; i + 4 <= keyBytes; i += 4) {
+        if (words[word + (i >>> 2)] !== view.getUint32(i, isLittleEndian)) return false
+      }
+    }
+    const bytes = this.#bytes
+    for (; i < keyBytes; i++) {
       if (bytes[start + i] !== key[i]) return false
     }
     return true
@@ -193,9 +206,16 @@ export class RecordMemory {
     this.#words[at << 1] = ((place << PLACE_SHIFT) | (keyBytes << KEY_SHIFT) | flags) >>> 0
     this.#words[(at << 1) + 1] = tag
     this.#words[(at << 1) + 2] = valueBytes
-    const bytes = this.#bytes
     const start = at * GRANULE_BYTES + HEADER_BYTES
-    for (let i = 0; i < keyBytes; i++) bytes[start + i] = key[i]!
+    let i = 0
+    if (this.#key.isOf(key)) {
+      const view = this.#key.view
+      const words = this.#words
+      const word = start >>> 2
+      for (; i + 4 <= keyBytes; i += 4) words[word + (i >>> 2)] = view.getUint32(i, isLittleEndian)
+    }
+    const bytes = this.#bytes
+    for (; i < keyBytes; i++) bytes[start + i] = key[i]!
   }
 
   /** The value, from the caller's array. The record's segments are linked already. */

@@ -51,8 +51,7 @@ export class RecordRing {
     if (this.granules === 0) return -1
     const memory = this.#memory
     let at = this.#tailSegment * memory.segmentGranules + this.#tailGranule
-    const isEnd = this.#tailGranule === memory.segmentGranules
-    if (isEnd || memory.keyBytesOf(at) === 0) {
+    if (memory.keyBytesOf(at) === 0) {
       this.#leaveTailSegment()
       at = this.#tailSegment * memory.segmentGranules
     }
@@ -79,7 +78,6 @@ export class RecordRing {
     target.granules += granules
     let rest = granules
     while (rest > 0) {
-      if (this.#tailGranule === memory.segmentGranules) this.#leaveTailSegment()
       const room = Math.min(rest, target.#headRoom())
       const piece = Math.min(room, memory.segmentGranules - this.#tailGranule)
       memory.copyGranules(
@@ -126,9 +124,8 @@ export class RecordRing {
     this.#headGranule = 0
   }
 
-  /** The tail goes on by at most so many granules, as far as its segment goes. */
+  /** The tail goes on by at most so many granules, as far as its segment goes. It is never left at a segment's end, but in an empty ring. */
   #leave(granules: number): number {
-    if (this.#tailGranule === this.#memory.segmentGranules) this.#leaveTailSegment()
     const piece = Math.min(granules, this.#memory.segmentGranules - this.#tailGranule)
     this.#tailGranule += piece
     const isDone = this.#tailGranule === this.#memory.segmentGranules

@@ -147,6 +147,25 @@ describe('limits', () => {
     expect(found).toBe(16)
   })
 
+  it('a key that begins like another of equal hash is another', () => {
+    const cache = new RecordCache({ capacityBytes: MIB })
+    const key = Uint8Array.from({ length: 250 }, (_, i) => i)
+    const lengths = [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 250]
+    for (const length of lengths) cache.insert(key, length, 5, 7, value, 0, length, length)
+    for (const length of lengths) {
+      const handle = cache.find(key, length, 5, 7)
+      expect([cache.locatorOf(handle), cache.valueBytesOf(handle)]).toEqual([length, length])
+    }
+    for (const length of [6, 10, 15, 249]) expect(cache.find(key, length, 5, 7)).toBe(-1)
+    for (let i = 0; i < 16; i++) {
+      const other = Uint8Array.from(key)
+      other[i] = 255
+      // The second time its words are compared.
+      expect([cache.find(other, 16, 5, 7), cache.find(other, 16, 5, 7)]).toEqual([-1, -1])
+      expect(cache.find(other, 16, 5, 7)).toBe(-1)
+    }
+  })
+
   it('the largest record is a tenth; a larger one takes its predecessor along', () => {
     const cache = new RecordCache({ capacityBytes: MIB, recordBytesMax: 80_000 })
     const largest = 8000 - 40
