@@ -48,6 +48,14 @@ describe('the ghost', () => {
     expect(taken).toBeGreaterThan(1000)
   })
 
+  it('passes over what is larger than all of it', () => {
+    const ghost = new Ghost(100, 50)
+    ghost.add(1, 1, 60)
+    ghost.add(2, 2, 30)
+    ghost.add(3, 3, 101)
+    expect([3, 2, 1].map(id => ghost.take(id, id, 30))).toEqual([false, true, true])
+  })
+
   it('gives way to new ones when it holds more records than it was made for', () => {
     const ghost = new Ghost(5000, 50)
     for (let key = 0; key < 1000; key++) ghost.add(key * 200, key, 5)
@@ -108,6 +116,47 @@ const tagOf = (id: number) => Math.imul(id ^ 0x5bd1e995, 0x85ebca6b) >>> 14
 const insert = (cache: RecordCache, id: number, valueBytes: number) =>
   cache.insert(keyOf(id), 8, placeOf(id), tagOf(id), value, 0, valueBytes, id)
 const find = (cache: RecordCache, id: number) => cache.find(keyOf(id), 8, placeOf(id), tagOf(id))
+
+/** 300 bytes that are of no other `seed`. */
+const pattern = (seed: number) => Uint8Array.from({ length: 300 }, (_, i) => i * 7 + seed)
+
+describe('arrays of callers', () => {
+  /** Each is used three times, so that a view of it is made and kept; some begin within their buffer. */
+  const arrays = [0, 3, 8].map(offset => new Uint8Array(1000).subarray(offset, offset + 700))
+
+  it('are copied from and to, whichever they are', () => {
+    const cache = new RecordCache({ capacityBytes: MIB })
+    for (const [seed, array] of arrays.entries()) {
+      for (let time = 0; time < 3; time++) {
+        array.set(pattern(seed * 10 + time), 5)
+        const id = seed * 10 + time
+        cache.insert(keyOf(id), 8, placeOf(id), tagOf(id), array, 5, 300, id)
+      }
+    }
+    for (const array of arrays) {
+      for (const id of [0, 1, 2, 10, 11, 12, 20, 21, 22]) {
+        cache.copyValue(find(cache, id), array, 9)
+        expect(Buffer.compare(array.subarray(9, 309), pattern(id)), `record ${id}`).toBe(0)
+      }
+    }
+  })
+
+  it('may have other keys in them each time', () => {
+    const cache = new RecordCache({ capacityBytes: MIB })
+    for (const [seed, array] of arrays.entries()) {
+      for (let time = 0; time < 3; time++) {
+        array.set(pattern(seed * 10 + time))
+        cache.insert(array, 33, 5, 7, value, 0, 1, seed * 10 + time)
+      }
+    }
+    for (const array of arrays) {
+      for (const id of [0, 1, 2, 10, 11, 12, 20, 21, 22]) {
+        array.set(pattern(id))
+        expect(cache.locatorOf(cache.find(array, 33, 5, 7))).toBe(id)
+      }
+    }
+  })
+})
 
 describe('limits', () => {
   it('a table as full as it gets finds every record, and loses none', () => {
