@@ -34,6 +34,9 @@ export interface CachePlan {
 
 const KIB = 1024
 const MIB = 1024 * KIB
+/** Of `capacityBytes`. */
+export const CACHE_BYTES_MIN = 256 * KIB
+export const CACHE_BYTES_MAX = 4096 * MIB
 const MEAN_RECORD_BYTES = 160
 /** Two rings, each with a part of a segment at its head and its tail; one more while a record moves, one for the rounding. */
 const SLACK_SEGMENTS = 6
@@ -71,7 +74,12 @@ function totalBytes({ memoryBytes: { records, table, ghost, segments } }: CacheP
 
 /** The plan with the most room for records. Throws a RangeError that names the option, its value and the range. */
 export function planCache(options: RecordCacheOptions): CachePlan {
-  const capacityBytes = inRange('capacityBytes', options.capacityBytes, 256 * KIB, 4096 * MIB)
+  const capacityBytes = inRange(
+    'capacityBytes',
+    options.capacityBytes,
+    CACHE_BYTES_MIN,
+    CACHE_BYTES_MAX,
+  )
   const mean = inRange('meanRecordBytes', options.meanRecordBytes ?? MEAN_RECORD_BYTES, 40, 65536)
   const wantedBytes = options.recordBytesMax ?? capacityBytes
   inRange('recordBytesMax', wantedBytes, KIB, capacityBytes)

@@ -4,6 +4,7 @@
  */
 import type { DeviceOptions, DeviceTarget } from '../devices/index.js'
 import type { ZonedDevice } from '../zone-model/index.js'
+import { CACHE_BYTES_MAX, CACHE_BYTES_MIN } from './cache-plan.js'
 import { StoreError } from './errors.js'
 
 export type Durability = 'none' | 'interval' | 'sync'
@@ -36,6 +37,8 @@ interface OptionRow {
   readonly choices?: readonly string[]
   readonly min?: number
   readonly max?: number
+  /** 0 is allowed too. */
+  readonly isZeroAllowed?: boolean
   readonly default: number | string
   readonly doc: string
 }
@@ -66,10 +69,11 @@ export const STORE_OPTIONS: readonly OptionRow[] = [
   {
     name: 'cacheBytes',
     type: 'number',
-    min: 0,
-    max: 2 ** 40,
+    min: CACHE_BYTES_MIN,
+    max: CACHE_BYTES_MAX,
+    isZeroAllowed: true,
     default: 64 * 1024 * 1024,
-    doc: 'memory for hot records of a drive; not used when the drive itself is in memory',
+    doc: 'memory for hot records of a drive, 0: none; not used when the drive itself is in memory',
   },
   {
     name: 'lifetimeClasses',
@@ -99,8 +103,10 @@ export function checkOptions(options: StoreOptions): StoreSettings {
     }
     const number = value as number
     const isInRange = Number.isSafeInteger(value) && number >= row.min! && number <= row.max!
-    if (row.type === 'number' && !isInRange) {
-      refuse(row.name, value, `a whole number from ${row.min} to ${row.max}`)
+    const isZero = row.isZeroAllowed === true && value === 0
+    if (row.type === 'number' && !isInRange && !isZero) {
+      const or = row.isZeroAllowed === true ? '0, or ' : ''
+      refuse(row.name, value, `${or}a whole number from ${row.min} to ${row.max}`)
     }
     settings[row.name] = value as number | string
   }

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { planCache } from '../../store/cache-plan.js'
 import { Ghost } from '../../store/ghost.js'
+import { checkOptions } from '../../store/options.js'
 import { MOVE_GRANULES, MOVED_GRANULES_MAX, RecordCache } from '../../store/record-cache.js'
 import { Prng } from '../fakes/prng.js'
 import { NaiveGhost } from './naive-cache.js'
@@ -39,7 +40,7 @@ function compareGhosts(prng: Prng, capacity: number, steps: number) {
 describe('the ghost', () => {
   it.each([
     { what: 'an epoch a record', capacity: 900, steps: 60_000 },
-    { what: 'several records an epoch', capacity: 20_000, steps: 60_000 },
+    { what: 'several records an epoch', capacity: 20_000, steps: 25_000 },
   ])('remembers and forgets as a naive one does: $what', ({ capacity, steps }) => {
     const prng = Prng.fromEnvironment('ghost')
     const { differsAt, taken, ghost } = compareGhosts(prng, capacity, steps)
@@ -100,6 +101,17 @@ describe('memory', () => {
   ])('%j is refused', (options, message) => {
     expect(() => new RecordCache(options)).toThrow(RangeError)
     expect(() => new RecordCache(options)).toThrow(message)
+  })
+})
+
+describe('the option cacheBytes', () => {
+  it.each([0, 256 * 1024, 4096 * MIB])('%i is taken', cacheBytes => {
+    expect(checkOptions({ device: 'memory', cacheBytes }).cacheBytes).toBe(cacheBytes)
+  })
+
+  it.each([1, 256 * 1024 - 1, 4096 * MIB + 1, -1])('%i is refused', cacheBytes => {
+    const message = `cacheBytes is ${cacheBytes}: it must be 0, or a whole number from 262144 to 4294967296`
+    expect(() => checkOptions({ device: 'memory', cacheBytes })).toThrow(message)
   })
 })
 
@@ -194,6 +206,28 @@ describe('limits', () => {
     }
     expect(found).toBe(objects)
     expect(found).toBe(16)
+  })
+
+  it('keys of equal hash come and go, and each record is found in the slot that it has now', () => {
+    const prng = Prng.fromEnvironment('equal hashes')
+    // At most 12 records, so that 16 slots are enough.
+    const cache = new RecordCache({ capacityBytes: MIB, recordBytesMax: 1024, segmentBytes: 512 })
+    for (let i = 0; i < 2000; i++) {
+      const id = prng.below(30)
+      const isRemoved = prng.chance(0.1)
+      if (isRemoved) cache.remove(keyOf(id), 8, 5, 7)
+      else cache.insert(keyOf(id), 8, 5, 7, value, 0, 40, id)
+      expect(cache.find(keyOf(id), 8, 5, 7) >= 0).toBe(!isRemoved)
+      let found = 0
+      for (let other = 0; other < 30; other++) {
+        const handle = cache.find(keyOf(other), 8, 5, 7)
+        if (handle < 0) continue
+        found++
+        if (cache.locatorOf(handle) !== other) expect(cache.locatorOf(handle)).toBe(other)
+      }
+      expect(found).toBe(cache.stats.objects)
+    }
+    expect(cache.stats).toMatchObject({ displaced: 0 })
   })
 
   it('a key that begins like another of equal hash is another', () => {
