@@ -48,9 +48,16 @@ export function parseChoice<T extends string>(
   return found
 }
 
+/** Add --json, and the examples under the help: for verbs that ask no daemon. */
+export function finishLocalVerb(command: Command, examples: readonly string[]): Command {
+  command.option('--json', 'print one JSON value on stdout and nothing else')
+  const lines = examples.map(example => `  $ ${example}`).join('\n')
+  return command.addHelpText('after', `\nExamples:\n${lines}`)
+}
+
 /** Add --json and --socket, and the examples under the help. */
 export function finishVerb(command: Command, examples: readonly string[]): Command {
-  command.option('--json', 'print one JSON value on stdout and nothing else')
+  finishLocalVerb(command, examples)
   command.option(
     '--socket <path>',
     'control socket of the daemon (default: $ZSLAB_SOCKET or its own)',
@@ -61,6 +68,5 @@ export function finishVerb(command: Command, examples: readonly string[]): Comma
     // Absolute: the daemon runs in another folder, and would make its socket there.
     if (socket !== undefined) process.env['ZSLAB_SOCKET'] = resolve(socket)
   })
-  const lines = examples.map(example => `  $ ${example}`).join('\n')
-  return command.addHelpText('after', `\nExamples:\n${lines}`)
+  return command
 }

@@ -17,6 +17,17 @@ export class UsageError extends Error {
   readonly code = 'CLI_ERR_USAGE'
 }
 
+/** What was asked cannot be done; `code` is one of {@link CLI_ERRORS}, or that of the error which is told in other words. */
+export class FailedError extends Error {
+  override readonly name = 'FailedError'
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
 /** The verb did its work, and the answer is "no": a code other than 0 without an error. */
 export class ExitCode extends Error {
   override readonly name = 'ExitCode'
@@ -30,6 +41,8 @@ export const CLI_ERRORS = {
   CLI_ERR_USAGE: 'the command line is wrong; the message names the argument and what is allowed',
   CLI_ERR_TRACE:
     'a trace cannot be read, or does not fit the device; the message names the line, or what differs',
+  CLI_ERR_NO_KEY: 'the store has no object with this key (any more)',
+  CLI_ERR_NOT_EMPTY: 'the store has objects, and what was asked needs an empty one',
   CLI_ERR_BUG: 'a defect of zslab; please report it with the stack that was printed',
 } as const
 
@@ -68,9 +81,16 @@ function isOperationError(error: unknown): error is CodedError {
   return typeof error.code === 'string' && /^(?:[A-Z]+_ERR_|ERR_VM_)/.test(error.code)
 }
 
+/** Of the store: what was typed cannot be. */
+const MISUSES: readonly string[] = [
+  ...['STORE_ERR_KEY', 'STORE_ERR_VALUE', 'STORE_ERR_TTL', 'STORE_ERR_OPTION'],
+  'DEVICE_ERR_OPTION',
+]
+
 function isMisuse(code: string): boolean {
   return (
     code === 'CLI_ERR_USAGE' ||
+    MISUSES.includes(code) ||
     code === 'DAEMON_ERR_OPTION' ||
     code === 'ERR_VM_KERNEL' ||
     code.startsWith('ZONE_ERR_GEOMETRY')

@@ -67,6 +67,11 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import('./image.js')).registerImage,
   },
   {
+    name: 'store',
+    summary: 'objects with a time to live in a directory or on a zoned device; no daemon',
+    load: async () => (await import('./store.js')).registerStore,
+  },
+  {
     name: 'daemon',
     summary: 'run the daemon in the foreground (commands start one when they need it)',
     load: async () => (await import('./daemon.js')).registerDaemon,

@@ -97,3 +97,9 @@ export const NODE_DRIVE_FILES: DriveFiles = {
     }
   },
 }
+
+/** The same, of a directory in which nothing may change: files that are there, for reading. */
+export const READ_ONLY_DRIVE_FILES: DriveFiles = {
+  ...NODE_DRIVE_FILES,
+  open: async path => new NodeFile(await fs.open(path, 'r')),
+}

@@ -59,6 +59,8 @@ export interface FileDriveParts {
   readonly files: ZoneFiles
   /** Called once when the drive is disposed of. */
   readonly unlock: () => void
+  /** There is nothing to flush in the end. */
+  readonly readOnly?: boolean
 }
 
 /** Makes a table of what a header holds, as after a loss of power, within the limit of active zones. */
@@ -232,7 +234,7 @@ export class FileDrive implements ZonedDevice {
   async #end(): Promise<void> {
     try {
       await this.#turns.idle()
-      await this.#flushes.run()
+      if (this.parts.readOnly !== true) await this.#flushes.run()
     } finally {
       await this.#files.close()
       await this.#header.close()

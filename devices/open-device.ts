@@ -31,6 +31,8 @@ export type DeviceTarget = string | MemoryTarget
 export interface DeviceOptions extends Partial<GeometryOptions> {
   /** How large a drive in a directory is to be. Without it, and without zoneCount, none is made. */
   readonly bytes?: number | undefined
+  /** Nothing on the device is changed: none is made, and a drive in a directory refuses writes. */
+  readonly readOnly?: boolean | undefined
 }
 
 const ZONE_BYTES_DEFAULT_MIN = 1024 * 1024
@@ -49,7 +51,7 @@ const ACTIVE_DEFAULT = 14
  */
 export async function openDevice(
   target: DeviceTarget,
-  options: DeviceOptions = {},
+  { readOnly = false, ...options }: DeviceOptions = {},
 ): Promise<ZonedDevice> {
   if (typeof target !== 'string') {
     const given = geometryFor({ ...options, bytes: target.memory }, 'memory')
@@ -68,14 +70,15 @@ export async function openDevice(
     throw new DeviceError('DEVICE_ERR_NOT_ZONED', `${target}: ${why}`)
   }
   if (!(await holdsFileDrive(target))) {
-    if (options.bytes === undefined && options.zoneCount === undefined) {
+    const isMeasured = options.bytes !== undefined || options.zoneCount !== undefined
+    if (!isMeasured || readOnly) {
       const what = found === null ? 'there is nothing there' : 'there is no drive in it'
       const next = 'give bytes, or zoneCount and zoneSizeBytes, and one is made'
       throw new DeviceError('DEVICE_ERR_MISSING', `${target}: ${what}: ${next}`)
     }
     await makeFileDrive(target, geometryFor(options, 'bytes'))
   }
-  const drive = await openFileDrive(target)
+  const drive = await openFileDrive(target, { readOnly })
   const other = differing(drive.geometry.toJSON(), options)
   if (other === null) return drive
   await drive.dispose()

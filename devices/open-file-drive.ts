@@ -4,7 +4,7 @@
 import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Geometry, type GeometryOptions, SECTOR_BYTES } from '../zone-model/index.js'
-import { type DriveFiles, NODE_DRIVE_FILES } from './drive-files.js'
+import { type DriveFiles, NODE_DRIVE_FILES, READ_ONLY_DRIVE_FILES } from './drive-files.js'
 import { DriveHeader, damaged } from './drive-header.js'
 import { DeviceError, fileError } from './errors.js'
 import { FileDrive } from './file-drive.js'
@@ -20,6 +20,8 @@ export interface FileDriveSeams {
   /** The directory is not a real one: nobody else can be in it. */
   readonly isPrivate?: boolean
   readonly openFilesMax?: number
+  /** Nothing in the directory but its lock is written, not even to put away what a power cut left. Writes fail. */
+  readonly readOnly?: boolean
 }
 
 /**
@@ -70,14 +72,15 @@ export async function openFileDrive(
   directory: string,
   seams: FileDriveSeams = {},
 ): Promise<FileDrive> {
-  const { files = NODE_DRIVE_FILES, isPrivate = false } = seams
+  const { isPrivate = false, readOnly = false } = seams
+  const files = seams.files ?? (readOnly ? READ_ONLY_DRIVE_FILES : NODE_DRIVE_FILES)
   if (!isPrivate && !(await holdsFileDrive(directory))) {
     const why = `there is no drive (no file header): say how large it is to be, and one is made`
     throw new DeviceError('DEVICE_ERR_MISSING', `${directory}: ${why}`)
   }
   const unlock = isPrivate ? () => {} : lock(directory)
   try {
-    return await openLocked(directory, files, seams.openFilesMax ?? OPEN_FILES_MAX, unlock)
+    return await openLocked(directory, { ...seams, files, readOnly }, unlock)
   } catch (error) {
     unlock()
     throw fileError(directory, error)
@@ -99,17 +102,17 @@ function lock(directory: string): () => void {
 
 async function openLocked(
   directory: string,
-  files: DriveFiles,
-  openFilesMax: number,
+  seams: FileDriveSeams & { files: DriveFiles; readOnly: boolean },
   unlock: () => void,
 ): Promise<FileDrive> {
+  const { files, readOnly, openFilesMax = OPEN_FILES_MAX } = seams
   const path = `${directory}/header`
   const file = await files.open(path, false)
   try {
     const header = await DriveHeader.open(file, path)
     const zoneFiles = await ZoneFiles.find(files, directory, openFilesMax)
-    await checkFiles(header, zoneFiles)
-    return new FileDrive({ directory, header, files: zoneFiles, unlock })
+    await checkFiles(header, zoneFiles, readOnly)
+    return new FileDrive({ directory, header, files: zoneFiles, unlock, readOnly })
   } catch (error) {
     await file.close()
     throw error
@@ -117,7 +120,11 @@ async function openLocked(
 }
 
 /** Every zone's file has what the header says, and no more: what a power cut left behind the write pointer goes. */
-async function checkFiles({ geometry, found }: DriveHeader, files: ZoneFiles): Promise<void> {
+async function checkFiles(
+  { geometry, found }: DriveHeader,
+  files: ZoneFiles,
+  readOnly: boolean,
+): Promise<void> {
   for (let zone = 0; zone < geometry.zoneCount; zone++) {
     const wanted = found.filled[zone]! * SECTOR_BYTES
     if (!files.has(zone)) {
@@ -128,7 +135,8 @@ async function checkFiles({ geometry, found }: DriveHeader, files: ZoneFiles): P
       const bytes = await file.size()
       if (bytes < wanted)
         damaged(files.pathOf(zone), bytes, `the file is cut: the header says ${wanted} bytes`)
-      if (bytes > wanted && zone >= geometry.conventionalCount) await file.truncate(wanted)
+      const isLeft = bytes > wanted && zone >= geometry.conventionalCount
+      if (isLeft && !readOnly) await file.truncate(wanted)
     })
   }
 }

@@ -246,6 +246,7 @@ export class Engine {
   #settle(vzone: number, page: number, slot: number, recordBytes: number): number {
     const { zones, index, keys, pagesPerZone } = this.parts
     const deadline = this.cells[DEADLINE]!
+    zones.records[vzone]!++
     zones.liveRecords[vzone]!++
     zones.liveBytes[vzone]! += recordBytes
     if (deadline > zones.lastDeadlineMs[vzone]!) zones.lastDeadlineMs[vzone] = deadline
@@ -304,6 +305,7 @@ export class Engine {
       const writer = writers[zones.lifetimeClass[vzone]!]!
       freeSlotOf(writer.stage!, page - writer.stageBase, slot)
       ledger.payload -= recordBytes
+      zones.records[vzone]!--
       return
     }
     if (marks !== null) this.#mark(marks, vzone, page)

@@ -7,6 +7,7 @@
 
 // The drives that a store can be on, for programs that make their own.
 export * from '../zone-model/index.js'
+export { type CheckedZone, type CheckOptions, checkStore, type StoreCheck } from './check.js'
 export { StoreError, type StoreErrorCode } from './errors.js'
 export { open } from './open.js'
 export { type Durability, type Eviction, STORE_OPTIONS, type StoreOptions } from './options.js'
@@ -15,3 +16,4 @@ export type { ScannedObject, ScanPage } from './scanner.js'
 export type { MemoryLedger, StoreStats } from './stats.js'
 export type { Entry, Key, SetOptions, Store, Value } from './store.js'
 export type { WriteAmplification } from './write-ledger.js'
+export type { ZoneView } from './zone-view.js'

@@ -80,7 +80,7 @@ async function openOn(
     if (vzone >= 0) keeper.drop(vzone, 'failed')
   })
   const zonesMax = Math.min(geometry.zoneCount, Math.floor(PAGES_MAX / pagesPerZone) - 1)
-  const recovery = new Recovery(io, pagesPerZone, zonesMax)
+  const recovery = new Recovery(io, pagesPerZone, zonesMax, options.onProgress)
   const identity =
     (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
   const index = new ObjectIndex({ pagesPerZone, zones: zonesMax })
@@ -88,7 +88,9 @@ async function openOn(
   const evicts = settings.eviction !== 'noeviction'
   const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })
   const stagesMax = 2 * classes.count
-  const context = new SharedContext(zones, io, identity, pagesPerZone, isVolatile, stagesMax, cells)
+  const context = new SharedContext(
+    ...([zones, io, identity, pagesPerZone, isVolatile, stagesMax, cells, classes] as const),
+  )
   context.bind(keeper)
   for (let each = 0; each < classes.count; each++) writers.push(new ZoneWriter(context, each))
   const marks = writers.map(() => new MarkList())
@@ -114,7 +116,7 @@ async function openOn(
     return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({
-    ...{ access, engine, io, burials, scanner, committer, settings, report },
+    ...{ access, engine, io, burials, scanner, committer, settings, report, now },
     valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
     statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
     release: async () => {

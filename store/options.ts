@@ -27,6 +27,8 @@ export interface StoreOptions {
   readonly format?: boolean | undefined
   /** 16 bytes instead of random ones for the id and the hash of a new store, so that a test can be replayed. */
   readonly identity?: Uint8Array | undefined
+  /** Called while a start looks at zones: how many of how many. */
+  readonly onProgress?: ((zones: number, zonesTotal: number) => void) | undefined
   /** The clock, in ms since the epoch. With one of your own no timer runs: call `tick`. */
   readonly now?: (() => number) | undefined
 }

@@ -34,6 +34,10 @@ interface FoundZone {
   readonly pages: number
 }
 
+/** Of the time of a start, roughly: headers, then indexes; the rest is entering what they say. */
+const HEADERS_SHARE = 0.1
+const INDEXES_SHARE = 0.5
+
 const POINTED = ['implicit-open', 'explicit-open', 'closed', 'full']
 
 export class Recovery {
@@ -47,6 +51,7 @@ export class Recovery {
     private readonly pagesPerZone: number,
     /** So many zones are used at most. */
     private readonly zonesMax: number,
+    private readonly onProgress: (zones: number, zonesTotal: number) => void = () => {},
   ) {
     this.#scanner = new ZoneScanner(io.device, pagesPerZone)
   }
@@ -61,6 +66,7 @@ export class Recovery {
     let identity: StoreIdentity | null = null
     const report = await this.io.device.report()
     for (const [physical, zone] of report.entries()) {
+      this.#tell((HEADERS_SHARE * physical) / report.length)
       if (zone.type === 'conventional') continue
       const pages = this.#pagesOf(zone)
       if (pages < 0) this.#zonesFailed++
@@ -84,6 +90,12 @@ export class Recovery {
     return identity
   }
 
+  /** `part`: 0 to 1. */
+  #tell(part: number): void {
+    const { zoneCount } = this.io.device.geometry
+    this.onProgress(Math.round(part * zoneCount), zoneCount)
+  }
+
   async #wipe(physical: number): Promise<void> {
     await this.io.device.reset(physical)
     this.#empty.push(physical)
@@ -105,7 +117,10 @@ export class Recovery {
     for (const physical of wantedEmpty.reverse()) zones.giveFree(physical)
     const wanted: ScannedZone[] = []
     let zonesExpired = 0
-    for (const zone of this.#found.sort((a, b) => a.header.sequence - b.header.sequence)) {
+    this.#found.sort((a, b) => a.header.sequence - b.header.sequence)
+    for (const [at, zone] of this.#found.entries()) {
+      const part = at / this.#found.length
+      this.#tell(HEADERS_SHARE + (INDEXES_SHARE - HEADERS_SHARE) * part)
       if (await this.#isPast(zone, nowMs)) {
         await this.io.device.reset(zone.physical)
         zones.giveFree(zone.physical)
@@ -115,7 +130,10 @@ export class Recovery {
     const loader = new ZoneLoader(this.#scanner, engine, context)
     for (const zone of wanted) await loader.gatherMarks(zone)
     const classes = this.#classesOf(wanted, engine.parts.writers.length)
-    for (const [at, zone] of wanted.entries()) await loader.enter(zone, classes[at]!)
+    for (const [at, zone] of wanted.entries()) {
+      await loader.enter(zone, classes[at]!)
+      this.#tell(1 - ((1 - INDEXES_SHARE) * (wanted.length - at - 1)) / wanted.length)
+    }
     loader.rememberTwins()
     keeper.nextZoneSequence = loader.zoneSequenceMax + 1
     return {

@@ -12,11 +12,13 @@ import { DEADLINE, NOW } from './cells.js'
 import type { Committer } from './committer.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
+import { PAGE_BYTES } from './layout.js'
 import type { StoreSettings } from './options.js'
 import type { RecoveryReport } from './recovery.js'
 import type { Scanner, ScanPage } from './scanner.js'
 import type { StoreStats } from './stats.js'
 import type { ZoneIo } from './zone-io.js'
+import { viewZones, type ZoneView } from './zone-view.js'
 import { BUSY, NO_ROOM } from './zone-writer.js'
 
 export type { Key }
@@ -56,6 +58,8 @@ export interface StoreParts {
   /** What the start found. */
   readonly report: RecoveryReport
   readonly statsOf: () => StoreStats
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   /** Ends timers and the device. */
   readonly release: () => Promise<void>
 }
@@ -251,6 +255,18 @@ export class Store implements AsyncDisposable {
   stats(): StoreStats {
     this.#checkOpen()
     return this.parts.statsOf()
+  }
+
+  /** The zones in use, in the order of the device. */
+  zones(): ZoneView[] {
+    this.#checkOpen()
+    const { zones, pagesPerZone } = this.parts.engine.parts
+    return viewZones(zones, pagesPerZone, this.parts.now())
+  }
+
+  /** What a zone of the device can hold. */
+  get zoneBytes(): number {
+    return this.parts.engine.parts.pagesPerZone * PAGE_BYTES
   }
 
   /** Resolves when everything set before is durable. */

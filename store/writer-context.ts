@@ -2,6 +2,7 @@
  * What the writers of all lifetime classes share: sequences, stages, and the way to new zones.
  */
 import { NOW } from './cells.js'
+import type { LifetimeClasses } from './lifetime-classes.js'
 import { STAGE_BYTES, Stage } from './stage.js'
 import { WriteLedger } from './write-ledger.js'
 import type { StoreIdentity } from './zone-header.js'
@@ -25,6 +26,7 @@ export class SharedContext implements WriterContext {
     readonly isVolatile: boolean,
     private readonly stagesMax: number,
     private readonly cells: Float64Array,
+    readonly classes: LifetimeClasses,
   ) {}
 
   /** The keeper needs the writers, and they need this. */

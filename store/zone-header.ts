@@ -6,6 +6,7 @@
  *  16  store id, 16 bytes        32  u32 × 2  seeds of the key hash
  *  40  u32  zone sequence: rises by one with every zone that is opened
  *  44  u32  pages of a zone      48  u8  lifetime class
+ *  50  u48 × 2  TTLs of the class then, ms: above the first, up to the second; all ones: infinite
  * ```
  */
 import {
@@ -14,8 +15,11 @@ import {
   kindOf,
   PAGE_BYTES,
   readU32,
+  readU48,
   sealPage,
+  U48_MAX,
   writeU32,
+  writeU48,
 } from './layout.js'
 
 const AT_STORE_ID = 16
@@ -23,6 +27,8 @@ const AT_SEEDS = 32
 const AT_ZONE_SEQUENCE = 40
 const AT_PAGES_PER_ZONE = 44
 const AT_LIFETIME_CLASS = 48
+const AT_TTL_ABOVE = 50
+const AT_TTL_UP_TO = 56
 const STORE_ID_BYTES = 16
 
 /** Who wrote a zone, the same in all zones of a store. */
@@ -38,6 +44,9 @@ export interface ZoneHeader {
   readonly sequence: number
   readonly pagesPerZone: number
   readonly lifetimeClass: number
+  /** Of the class when the zone was opened, milliseconds: above the first, up to the second. */
+  readonly ttlAboveMs: number
+  readonly ttlUpToMs: number
 }
 
 export function writeZoneHeader(
@@ -54,6 +63,8 @@ export function writeZoneHeader(
   writeU32(bytes, base + AT_ZONE_SEQUENCE, header.sequence | 0)
   writeU32(bytes, base + AT_PAGES_PER_ZONE, header.pagesPerZone)
   bytes[base + AT_LIFETIME_CLASS] = header.lifetimeClass
+  writeU48(bytes, base + AT_TTL_ABOVE, Math.min(U48_MAX, Math.ceil(header.ttlAboveMs)))
+  writeU48(bytes, base + AT_TTL_UP_TO, Math.min(U48_MAX, Math.ceil(header.ttlUpToMs)))
   sealPage(bytes, base)
 }
 
@@ -67,7 +78,14 @@ export function readZoneHeader(bytes: Uint8Array, base: number): ZoneHeader | nu
     sequence: readU32(bytes, base + AT_ZONE_SEQUENCE),
     pagesPerZone: readU32(bytes, base + AT_PAGES_PER_ZONE),
     lifetimeClass: bytes[base + AT_LIFETIME_CLASS]!,
+    ttlAboveMs: readTtl(bytes, base + AT_TTL_ABOVE),
+    ttlUpToMs: readTtl(bytes, base + AT_TTL_UP_TO),
   }
+}
+
+function readTtl(bytes: Uint8Array, at: number): number {
+  const ttlMs = readU48(bytes, at)
+  return ttlMs === U48_MAX ? Number.POSITIVE_INFINITY : ttlMs
 }
 
 export function isSameStore(a: StoreIdentity, b: StoreIdentity): boolean {

@@ -78,6 +78,8 @@ export class ZoneLoader {
     const lifetimeClass = isResumed ? resumedBy : own
     const vzone = index.openZone()
     zones.open(vzone, physical, header.sequence, lifetimeClass)
+    zones.ttlAboveMs[vzone] = header.ttlAboveMs
+    zones.ttlUpToMs[vzone] = header.ttlUpToMs
     const marks = this.#markPages.get(header.sequence)!
     zones.marks[vzone] = marks.count
     this.#seenDeadline(vzone, marks.lastDeadlineMs)
@@ -156,6 +158,7 @@ export class ZoneLoader {
 
   #enterRecord(hash: Hash, spot: Spot): void {
     const { index, zones, pagesPerZone } = this.engine.parts
+    zones.records[spot.vzone]!++
     if (this.#marked.get(spot.zoneSequence)?.has(spot.page * 256 + spot.record)) {
       this.#dead.push({ ...hash, ...spot })
       return

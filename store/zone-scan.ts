@@ -74,7 +74,11 @@ export class ZoneScanner {
   }
 
   /** The pages behind the last index, runs as one. */
-  async *tail({ physical, tailPage, pages }: ScannedZone): AsyncGenerator<TailPage> {
+  async *tail({
+    physical,
+    tailPage,
+    pages,
+  }: Pick<ScannedZone, 'physical' | 'tailPage' | 'pages'>): AsyncGenerator<TailPage> {
     for (let page = tailPage; page < pages; ) {
       const count = Math.min(READ_PAGES, pages - page)
       const bytes = await this.read(physical, page, count)

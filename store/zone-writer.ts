@@ -41,6 +41,8 @@ export interface WriterContext {
   readonly pagesPerZone: number
   /** A zone that nobody outlives needs no index of its groups. */
   readonly isVolatile: boolean
+  /** Which TTLs a class is for. */
+  readonly classes: { rangeOf(lifetimeClass: number): readonly [number, number] }
   /** A new virtual zone for a class, NO_ROOM or BUSY. */
   takeZone(lifetimeClass: number): number
   nextSequence(): number
@@ -223,11 +225,16 @@ export class ZoneWriter {
     this.stageBase = 0
     this.group.begin(1, 0)
     const page = this.#reserve(PAGE_OTHER)
+    const [aboveMs, upToMs] = context.classes.rangeOf(this.lifetimeClass)
+    context.zones.ttlAboveMs[vzone] = aboveMs
+    context.zones.ttlUpToMs[vzone] = upToMs
     writeZoneHeader(this.stage.bytes, page * PAGE_BYTES, context.nextSequence(), {
       identity: context.identity,
       sequence: context.zones.sequence[vzone]!,
       pagesPerZone: context.pagesPerZone,
       lifetimeClass: this.lifetimeClass,
+      ttlAboveMs: aboveMs,
+      ttlUpToMs: upToMs,
     })
     context.ledger.headers += PAGE_BYTES
     return 0

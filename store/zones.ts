@@ -2,7 +2,7 @@
  * What the store knows of each zone that it uses, in columns by virtual zone (the id that locators carry), and which zones
  * of the device are free.
  *
- * About 60 bytes a zone, whatever it holds. Nothing here is per object.
+ * About 130 bytes a zone, whatever it holds. Nothing here is per object.
  */
 
 export const ZONE_NONE = 0
@@ -18,11 +18,16 @@ export class Zones {
   sequence: Uint32Array
   lifetimeClass: Uint8Array
   state: Uint8Array
+  /** TTLs of its class when it was opened, ms: above the first, up to the second. */
+  ttlAboveMs: Float64Array
+  ttlUpToMs: Float64Array
   /** Milliseconds since the epoch; Infinity when something in it has no deadline; -Infinity when nothing is in it. */
   lastDeadlineMs: Float64Array
   /** Records that have neither been deleted nor written anew; those past their deadline are among them. */
   liveRecords: Int32Array
   liveBytes: Float64Array
+  /** Records that were written to it, alive or not. */
+  records: Int32Array
   /** Reads of its records, halved with every eviction. */
   hits: Uint32Array
   /** Marks in it, of copies in other zones. */
@@ -43,9 +48,12 @@ export class Zones {
     this.sequence = new Uint32Array(room)
     this.lifetimeClass = new Uint8Array(room)
     this.state = new Uint8Array(room)
+    this.ttlAboveMs = new Float64Array(room)
+    this.ttlUpToMs = new Float64Array(room)
     this.lastDeadlineMs = new Float64Array(room)
     this.liveRecords = new Int32Array(room)
     this.liveBytes = new Float64Array(room)
+    this.records = new Int32Array(room)
     this.hits = new Uint32Array(room)
     this.marks = new Int32Array(room)
     this.pagesUsed = new Int32Array(room)
@@ -80,6 +88,7 @@ export class Zones {
     this.lastDeadlineMs[vzone] = Number.NEGATIVE_INFINITY
     this.liveRecords[vzone] = 0
     this.liveBytes[vzone] = 0
+    this.records[vzone] = 0
     this.hits[vzone] = 0
     this.marks[vzone] = 0
     this.pagesUsed[vzone] = 0
@@ -98,7 +107,10 @@ export class Zones {
   }
 
   get memoryBytes(): number {
-    return this.capacity * (4 + 4 + 1 + 1 + 8 + 4 + 8 + 4 + 4 + 4) + this.virtualOf.length * 8
+    return (
+      this.capacity * (4 + 4 + 1 + 1 + 8 + 8 + 8 + 4 + 8 + 4 + 4 + 4 + 4) +
+      this.virtualOf.length * 8
+    )
   }
 
   #widen(): void {
@@ -107,8 +119,11 @@ export class Zones {
     this.sequence = copied(new Uint32Array(room), this.sequence)
     this.lifetimeClass = copied(new Uint8Array(room), this.lifetimeClass)
     this.state = copied(new Uint8Array(room), this.state)
+    this.ttlAboveMs = copied(new Float64Array(room), this.ttlAboveMs)
+    this.ttlUpToMs = copied(new Float64Array(room), this.ttlUpToMs)
     this.lastDeadlineMs = copied(new Float64Array(room), this.lastDeadlineMs)
     this.liveRecords = copied(new Int32Array(room), this.liveRecords)
+    this.records = copied(new Int32Array(room), this.records)
     this.liveBytes = copied(new Float64Array(room), this.liveBytes)
     this.hits = copied(new Uint32Array(room), this.hits)
     this.marks = copied(new Int32Array(room), this.marks)
