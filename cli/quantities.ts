@@ -26,14 +26,15 @@ export function parseCount(text: string): number {
   return Number.isSafeInteger(count) ? count : Number.NaN
 }
 
-/** 10000000 → "10M". Exact: what does not divide stays as it is. */
+/** 10000000 → "10M", 3600000 → "3.6M". Exact: what does not divide stays as it is. */
 export function formatThousands(count: number): string {
   for (const [suffix, unit] of [
     ['G', 1e9],
     ['M', 1e6],
     ['k', 1e3],
   ] as const) {
-    if (count !== 0 && count % unit === 0) return `${count / unit}${suffix}`
+    const tenths = (count / unit) * 10
+    if (count >= unit && Number.isInteger(tenths)) return `${tenths / 10}${suffix}`
   }
   return String(count)
 }

@@ -65,7 +65,7 @@ export async function check({ io, target, common }: StoreRun): Promise<void> {
   try {
     found = await checkStore({
       device: target,
-      onProgress: (done, total) => progress.share(`checking ${target}`, done, total, 'pages'),
+      onProgress: (done, total) => progress.share('checking', done, total, 'pages'),
     })
   } catch (error) {
     throw inOtherWords(target, error, READING)

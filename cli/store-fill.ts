@@ -63,7 +63,7 @@ async function setBatch(
 }
 
 async function write(io: Io, store: Store, run: StoreRun): Promise<Filled> {
-  const { values, target } = run
+  const { values } = run
   const objects = values['objects'] as number
   const made = new MadeObjects(values['size'] as number, values['ttlMix'] as readonly TtlShare[])
   const isSync = values['durability'] === 'sync'
@@ -82,7 +82,7 @@ async function write(io: Io, store: Store, run: StoreRun): Promise<Filled> {
       const end = Math.min(objects, done + BATCH)
       await setBatch(store, made, done, end, isSync)
       done = end
-      progress.share(`filling ${target}`, done, objects, 'objects')
+      progress.share('filling', done, objects, 'objects')
     }
     await store.flush()
   } finally {

@@ -16,7 +16,7 @@ import { withStore } from './store-target.js'
 import { formatCount, formatSize, plural } from './table.js'
 
 const EIGHTHS = '▁▂▃▄▅▆▇█'
-const SHADES = ' ░▒▓█'
+const SHADES = '·░▒▓█'
 /** Of 256: from dead to alive. */
 const COLOURS = [240, 160, 208, 220, 40]
 const RESET = '\u001b[0m'

@@ -43,7 +43,8 @@ export type StoreOptionValues = Readonly<Record<string, StoreOptionValue | undef
 
 const WRITERS: readonly StoreVerb[] = ['set', 'fill', 'bench']
 const MASSES: readonly StoreVerb[] = ['fill', 'bench']
-const TTL_MS_MAX = 2 ** 47
+/** A hundred years. */
+const TTL_MS_MAX = 36_500 * 86_400_000
 const VALUE_BYTES_MAX = 64 * 1024 ** 2
 
 const OWN_OPTIONS: readonly StoreOptionSpec[] = [
@@ -51,7 +52,7 @@ const OWN_OPTIONS: readonly StoreOptionSpec[] = [
     flag: 'bytes',
     type: 'bytes',
     min: 2 * 1024 ** 2,
-    max: 1024 ** 5,
+    max: 256 * 1024 ** 4,
     default: null,
     doc: 'how large the drive is to be, when TARGET is a directory without one',
     verbs: WRITERS,

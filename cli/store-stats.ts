@@ -48,9 +48,12 @@ const COMPONENTS: readonly (readonly [keyof MemoryLedger, string])[] = [
   ['drive', 'drive'],
 ]
 
+/** With fewer, what an index has to begin with says nothing of what an object costs. */
+const PER_OBJECT_MIN = 10_000
+
 export function memoryFields({ memory, objects }: StoreStats): Field[] {
   const each = (bytes: number) =>
-    objects === 0 ? '' : `, ${(bytes / objects).toFixed(2)} bytes an object`
+    objects < PER_OBJECT_MIN ? '' : `, ${(bytes / objects).toFixed(2)} bytes an object`
   const parts = COMPONENTS.filter(([key]) => memory[key] > 0).map(([key, name]): Field => {
     const bytes = memory[key]
     return [`  ${name}`, `${formatSize(bytes)}${key === 'index' ? each(bytes) : ''}`]

@@ -59,7 +59,7 @@ export async function openStore(
       ...settingsOf(values, [...STORE_OPTIONS.map(({ name }) => name), 'format']),
       ...(opening.mayMake ? { deviceOptions } : {}),
       ...opening.extra,
-      onProgress: (done, total) => progress.share(`opening ${target}`, done, total, 'zones'),
+      onProgress: (done, total) => progress.share('opening', done, total, 'zones'),
     })
   } catch (error) {
     throw inOtherWords(target, error, opening)

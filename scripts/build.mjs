@@ -14,6 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SOURCES = [
   'zone-model',
   'ublk-native',
+  'devices',
   'image',
   'devices',
   'daemon',

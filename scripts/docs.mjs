@@ -1,5 +1,5 @@
 /**
- * Regenerates the tables of README.md from the built tables: `npm run docs`. With --session it also runs the commands of the
+ * Regenerates the tables of README.md and docs/STORE.md from the built tables: `npm run docs`. With --session it also runs the commands of the
  * README's session in a VM and pastes what they print.
  *
  * Regions are between `<!-- name -->` and `<!-- /name -->`. A test renders the same tables from the sources and compares.
@@ -67,7 +67,7 @@ export function errorTable(...tables) {
 export function replaceRegion(text, name, body) {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [start, end] = [text.indexOf(open), text.indexOf(close)]
-  if (start < 0 || end < start) throw new Error(`README.md has no region ${open} … ${close}`)
+  if (start < 0 || end < start) throw new Error(`the text has no region ${open} … ${close}`)
   return `${text.slice(0, start + open.length)}\n\n${body}\n\n${text.slice(end)}`
 }
 
@@ -75,6 +75,25 @@ export function replaceRegion(text, name, body) {
 export function refresh(readme, client, ...errors) {
   const withOptions = replaceRegion(readme, 'options', optionTable(client))
   return replaceRegion(withOptions, 'errors', errorTable(client.DAEMON_ERRORS, ...errors))
+}
+
+/** The options of `zslab store`. `options` is cli/store-options, built or not. */
+export function storeOptionTable(client, store, options) {
+  const rows = options
+    .storeOptions(store)
+    .map(spec => [
+      `\`--${spec.flag}\``,
+      spec.verbs.join(', '),
+      options.defaultText(spec, client),
+      options.storeRange(spec, client),
+      spec.doc,
+    ])
+  return table(['option', 'of', 'default', 'allowed', 'meaning'], rows)
+}
+
+/** docs/STORE.md with a fresh table. */
+export function refreshStore(text, client, store, options) {
+  return replaceRegion(text, 'options', storeOptionTable(client, store, options))
 }
 
 /** What the session shows, in one guest. A `!` in front: it is meant to fail. */
@@ -113,6 +132,10 @@ async function main() {
   const { DEVICE_ERRORS } = await import(new URL('dist/devices/index.js', ROOT))
   const { IMAGE_ERRORS } = await import(new URL('dist/image/index.js', ROOT))
   const { CLI_ERRORS } = await import(new URL('dist/cli/output.js', ROOT))
+  const store = await import(new URL('dist/store/index.js', ROOT))
+  const options = await import(new URL('dist/cli/store-options.js', ROOT))
+  const storeFile = new URL('docs/STORE.md', ROOT)
+  writeFileSync(storeFile, refreshStore(readFileSync(storeFile, 'utf8'), client, store, options))
   const file = new URL('README.md', ROOT)
   let readme = refresh(readFileSync(file, 'utf8'), client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)
   if (process.argv.includes('--session')) readme = replaceRegion(readme, 'session', runSession())

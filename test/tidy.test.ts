@@ -5,9 +5,11 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CLI_ERRORS } from '../cli/output.js'
+import * as storeOptions from '../cli/store-options.js'
 import * as client from '../daemon/client.js'
 import { DEVICE_ERRORS } from '../devices/index.js'
 import { IMAGE_ERRORS } from '../image/index.js'
+import * as store from '../store/index.js'
 import { blank, cxxFunctionsOf, functionsOf } from './tidy/lexer.js'
 import * as rules from './tidy/rules.js'
 
@@ -65,6 +67,7 @@ describe('the sources', () => {
 
 interface Docs {
   refresh(readme: string, from: object, ...errors: object[]): string
+  refreshStore(text: string, from: object, store: object, options: object): string
 }
 
 it('the tables of README.md are fresh (npm run docs)', async () => {
@@ -73,6 +76,15 @@ it('the tables of README.md are fresh (npm run docs)', async () => {
   expect(docs.refresh(readme, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
   const stale = readme.replace('| `--zones` |', '| `--zonez` |')
   expect(docs.refresh(stale, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
+})
+
+it('the table of docs/STORE.md is fresh (npm run docs)', async () => {
+  const docs = (await import(new URL('scripts/docs.mjs', ROOT).href)) as Docs
+  const text = readFileSync(new URL('docs/STORE.md', ROOT), 'utf8')
+  expect(docs.refreshStore(text, client, store, storeOptions)).toBe(text)
+  const stale = text.replace('| `--objects` |', '| `--objekts` |')
+  expect(stale).not.toBe(text)
+  expect(docs.refreshStore(stale, client, store, storeOptions)).toBe(text)
 })
 
 const DOC = '/** x */\n'

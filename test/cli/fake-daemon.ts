@@ -97,7 +97,9 @@ export async function zslab(
     outIsTerminal: false,
     errIsTerminal: false,
     hasColour: false,
-    outBytes: () => {},
+    outBytes: bytes => {
+      ran.out += Buffer.from(bytes).toString('latin1')
+    },
     input: () => Promise.resolve(new Uint8Array()),
     store: () => import('../../store/index.js'),
     interactive: false,
