@@ -116,7 +116,7 @@ async function openOn(
     return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({
-    ...{ access, engine, io, burials, scanner, committer, settings, report, now },
+    ...{ access, engine, io, burials, scanner, committer, settings, report, clock },
     valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
     statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
     release: async () => {

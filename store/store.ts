@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Access, Key } from './access.js'
 import type { Burials } from './burials.js'
 import { DEADLINE, NOW } from './cells.js'
+import type { Clock } from './clock.js'
 import type { Committer } from './committer.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
@@ -58,8 +59,7 @@ export interface StoreParts {
   /** What the start found. */
   readonly report: RecoveryReport
   readonly statsOf: () => StoreStats
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly clock: Clock
   /** Ends timers and the device. */
   readonly release: () => Promise<void>
 }
@@ -261,7 +261,7 @@ export class Store implements AsyncDisposable {
   zones(): ZoneView[] {
     this.#checkOpen()
     const { zones, pagesPerZone } = this.parts.engine.parts
-    return viewZones(zones, pagesPerZone, this.parts.now())
+    return viewZones(zones, pagesPerZone, this.parts.clock.now())
   }
 
   /** What a zone of the device can hold. */
