@@ -127,7 +127,8 @@ export class Server {
         this.#requests.subarray(0, end),
         count * answer.length,
       )
-      if (reply.length !== count * answer.length) throw new Error(`${this.program} said ${reply}`)
+      if (reply.length !== count * answer.length)
+        throw new Error(`${this.program} said ${reply.toString('latin1', 0, 80)}`)
     }
   }
 

@@ -1,0 +1,198 @@
+/**
+ * How long a store is away when its process is killed: from the start of a new process to the first object that it serves.
+ *
+ * A process fills a drive in a directory with objects that live for an hour, calls `flush`, says so, and gets SIGKILL. Then, as
+ * often as there are rounds, a new process opens the drive, gets one object and checks its bytes, and gets SIGKILL too. The files
+ * are in the page cache, as after any kill. Redis is beside it with its AOF, filled and killed the same way; of it the first value
+ * that it gives counts.
+ *
+ *   to serving   from the start of the process, Node's own start included
+ *   Node         a process that does nothing, in the same run: what a program in Node cannot do without
+ *   open         within it, from the call of `open` to the value
+ * The limit: the bytes of the zones' indexes over what the machine reads of its page cache, and one entry into the index an object.
+ *
+ * Run: node dist/bench/store-restart.js [--objects 1000000] [--large] [--rounds 5] [--json]
+ */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { open, type Store } from '../store/index.js'
+import { cpuMs, KEY_BYTES, keyInto, VALUE_BYTES, valueFor } from './store-data.js'
+import { fillStore } from './store-fill.js'
+import {
+  answer,
+  answerOf,
+  type BenchOptions,
+  benchOptions,
+  childJob,
+  ended,
+  machine,
+  nodeArgs,
+  printHead,
+  removeFolder,
+  startPinned,
+  workFolder,
+} from './store-run.js'
+import { isInstalled, notInstalled, startServer } from './store-servers.js'
+import { median, printTable } from './table.js'
+
+const LARGE = 10_000_000
+const TTL_MS = 3_600_000
+const GOALS_MS: Readonly<Record<number, number>> = { 1000000: 200, 10000000: 1000 }
+/** What Redis may lose: a second of it is not on the disk yet. */
+const AOF_SECOND_MS = 1500
+
+type Step = 'fill' | 'serve' | 'nothing'
+interface Job {
+  readonly step: Step
+  readonly folder: string
+  readonly objects: number
+}
+
+/** Milliseconds within the new process. */
+interface Served {
+  readonly openMs: number
+  readonly cpuMs: number
+  readonly objects: number
+}
+
+interface Figure {
+  readonly name: string
+  readonly objects: number
+  readonly servingMs: number
+  readonly nodeMs: number | null
+  readonly openMs: number | null
+  readonly cpuMs: number | null
+}
+
+const script = fileURLToPath(import.meta.url)
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+function openAt(folder: string, objects: number): Promise<Store> {
+  const bytes = Math.max(64 * 2 ** 20, objects * 256)
+  return open({ device: folder, deviceOptions: { bytes } })
+}
+
+async function child({ step, folder, objects }: Job): Promise<void> {
+  if (step === 'nothing') {
+    answer({})
+    return
+  }
+  const cpu = cpuMs()
+  const start = performance.now()
+  const store = await openAt(folder, objects)
+  if (step === 'fill') {
+    await fillStore(store, 0, objects, () => TTL_MS)
+    answer({})
+  } else {
+    const key = Buffer.alloc(KEY_BYTES)
+    const number = objects >> 1
+    keyInto(key, number)
+    const value = await store.get(key)
+    const openMs = performance.now() - start
+    if (value === undefined || !value.equals(valueFor(number))) throw new Error('not what was set')
+    answer({ openMs, cpuMs: cpuMs() - cpu, objects: store.size } satisfies Served)
+  }
+  // Until SIGKILL: nothing is closed.
+  await pause(600_000)
+}
+
+/** Starts a step, and kills it as soon as it has answered. Milliseconds from start to answer. */
+async function stepMs<Result>(job: Job): Promise<{ ms: number; result: Result }> {
+  const start = performance.now()
+  const process_ = startPinned(process.execPath, nodeArgs(script, job))
+  const result = await answerOf<Result>(process_)
+  const ms = performance.now() - start
+  process_.kill('SIGKILL')
+  await ended(process_)
+  return { ms, result }
+}
+
+async function ours(objects: number, rounds: number): Promise<Figure> {
+  const work = workFolder('disk')
+  const folder = join(work, 'drive')
+  try {
+    await stepMs({ step: 'fill', folder, objects })
+    const serving: number[] = []
+    const node: number[] = []
+    const served: Served[] = []
+    for (let round = 0; round < rounds; round++) {
+      node.push((await stepMs({ step: 'nothing', folder, objects })).ms)
+      const { ms, result } = await stepMs<Served>({ step: 'serve', folder, objects })
+      if (result.objects !== objects) throw new Error(`${result.objects} of ${objects} objects`)
+      serving.push(ms)
+      served.push(result)
+    }
+    return {
+      ...{ name: 'zns-slab', objects, servingMs: median(serving), nodeMs: median(node) },
+      openMs: median(served.map(({ openMs }) => openMs)),
+      cpuMs: median(served.map(({ cpuMs }) => cpuMs)),
+    }
+  } finally {
+    removeFolder(work)
+  }
+}
+
+const AOF = ['--appendonly', 'yes', '--appendfsync', 'everysec']
+
+async function redis(objects: number, rounds: number): Promise<Figure> {
+  const folder = workFolder('disk')
+  try {
+    const first = (await startServer('redis-server', folder, AOF))!
+    await first.setAll(0, objects, () => TTL_MS)
+    await pause(AOF_SECOND_MS)
+    await first.kill()
+    const serving: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      const start = performance.now()
+      const server = (await startServer('redis-server', folder, AOF))!
+      const length = await server.get(objects >> 1)
+      serving.push(performance.now() - start)
+      if (length !== VALUE_BYTES) throw new Error('Redis has lost the object')
+      await server.kill()
+    }
+    const none = { nodeMs: null, openMs: null, cpuMs: null }
+    return { name: 'redis AOF', objects, servingMs: median(serving), ...none }
+  } finally {
+    removeFolder(folder)
+  }
+}
+
+async function run(options: BenchOptions): Promise<void> {
+  const figures: Figure[] = []
+  for (const objects of options.large ? [options.objects, LARGE] : [options.objects]) {
+    figures.push(await ours(objects, options.rounds))
+    if (isInstalled('redis-server')) figures.push(await redis(objects, options.rounds))
+  }
+  if (options.json) {
+    console.log(JSON.stringify({ bench: 'store-restart', ...options, machine: machine(), figures }))
+    return
+  }
+  printHead('Restart after SIGKILL: to the first object served', options)
+  const ms = (value: number | null): string => (value === null ? '-' : value.toFixed(0))
+  const verdict = ({ name, objects, servingMs }: Figure): string => {
+    const goal = GOALS_MS[objects]
+    if (goal === undefined || name !== 'zns-slab') return '-'
+    return `${servingMs <= goal ? 'met' : 'missed'} ${goal}`
+  }
+  printTable(
+    ['ms', 'objects', 'to serving', 'Node', 'open', 'open, CPU', 'ns an object', 'goal'],
+    figures.map(figure => [
+      ...[figure.name, String(figure.objects), ms(figure.servingMs), ms(figure.nodeMs)],
+      ...[ms(figure.openMs), ms(figure.cpuMs)],
+      ...[
+        (((figure.openMs ?? figure.servingMs) * 1e6) / figure.objects).toFixed(0),
+        verdict(figure),
+      ],
+    ]),
+  )
+  console.log(
+    "limit: one entry into the index an object, 180 ns each by the prototype in C, and Node's start",
+  )
+  if (!isInstalled('redis-server')) {
+    console.log(`${notInstalled('redis-server')}; measured elsewhere: 1550 ms at 1000000`)
+  }
+}
+
+const job = childJob<Job>()
+if (job === undefined) await run(benchOptions(1_000_000))
+else await child(job)
