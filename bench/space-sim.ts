@@ -20,7 +20,7 @@ export interface Grid {
   readonly mode: Int32Array
 }
 
-export function gridOf({ modes }: Mix): Grid {
+export function gridOf({ modes }: Pick<Mix, 'modes'>): Grid {
   const parts = modes.flatMap(({ fromMs, toMs, share }, mode) => {
     if (fromMs === toMs) return [{ longest: toMs, mean: toMs, share, mode }]
     return Array.from({ length: PARTS }, (_, i) => ({
@@ -59,6 +59,8 @@ export interface Setting {
   /** `learn` is called every so many steps. */
   readonly learnEvery: number
   readonly seed: number
+  /** How much of its share a mode gets at a time; 1 without it. */
+  readonly part?: (mode: number, nowMs: number) => number
 }
 
 export interface Space {
@@ -159,6 +161,7 @@ class Zones {
 
 export function simulate(placement: Placement, setting: Setting): Space {
   const { grid, bytesPerMs, zoneBytes, endMs, measureFromMs, stepMs, learnEvery } = setting
+  const part = setting.part ?? (() => 1)
   const count = grid.share.length
   const random = randoms(setting.seed)
   const zones = new Zones(placement.count, zoneBytes, measureFromMs, endMs)
@@ -172,19 +175,20 @@ export function simulate(placement: Placement, setting: Setting): Space {
   for (let step = 0; step < steps; step++) {
     const nowMs = step * stepMs
     // Modes come and go between half and one and a half times their mean.
-    for (let mode = 0; mode < flow.length; mode++) flow[mode] = 0.5 + random()
+    for (let mode = 0; mode < flow.length; mode++) flow[mode] = (0.5 + random()) * part(mode, nowMs)
     bytes.fill(0)
     longest.fill(0)
     for (let i = 0; i < count; i++) {
-      const part = bytesPerMs * stepMs * grid.share[i]! * flow[grid.mode[i]!]!
+      const written = bytesPerMs * stepMs * grid.share[i]! * flow[grid.mode[i]!]!
       const one = classes[i]!
-      placement.note(grid.longestMs[i]!, part)
-      bytes[one] = bytes[one]! + part
+      if (written === 0) continue
+      placement.note(grid.longestMs[i]!, written)
+      bytes[one] = bytes[one]! + written
       longest[one] = Math.max(longest[one]!, grid.longestMs[i]!)
       if (grid.meanMs[i] === Infinity) continue
       const middleMs = nowMs + stepMs / 2
       const live = Math.min(middleMs + grid.meanMs[i]!, endMs) - Math.max(middleMs, measureFromMs)
-      if (live > 0) liveByteMs += part * live
+      if (live > 0) liveByteMs += written * live
     }
     for (let one = 0; one < bytes.length; one++) {
       if (bytes[one]! > 0) zones.write(one, bytes[one]!, longest[one]!, nowMs, stepMs)

@@ -10,12 +10,15 @@
  *   learned K   {@link LifetimeClasses} with K active zones, which begins with nothing and learns while it is measured
  *   limit K     the best K classes there can be, by an oracle that knows the mix: zones x capacity + rate x longest TTL, summed
  *
+ * Then the same where the mix does not stay (bench/space-drift.ts).
+ *
  * Goal: learned <= 1.05 from 20 MB/s on. A mix whose TTLs spread has its limit above 1 at any rate: K classes cut the spread in K.
  *
  * Run: node dist/bench/space.js [--json]
  */
 import { bestBounds } from '../store/class-bounds.js'
 import { LifetimeClasses } from '../store/lifetime-classes.js'
+import { type DriftCell, driftCells } from './space-drift.js'
 import { MIXES, type Mix } from './space-mixes.js'
 import { type Grid, gridOf, type Placement, type Setting, simulate } from './space-sim.js'
 import { printTable } from './table.js'
@@ -110,9 +113,10 @@ function cellOf(mix: Mix, zoneMiB: number, rateMB: number): Cell {
   }
 }
 
+const three = (value: number): string => value.toFixed(3)
+
 function rowOf(cell: Cell): string[] {
   const { halfOctave, halfOctaveZones } = cell
-  const three = (value: number): string => value.toFixed(3)
   return [
     ...[cell.mix, `${cell.zoneMiB}`, `${cell.rateMB}`, cell.log.toFixed(2), three(halfOctave)],
     ...[`${halfOctaveZones}${halfOctaveZones > ACTIVE_MOST ? '!' : ''}`, three(cell.geometric)],
@@ -148,11 +152,19 @@ const HEAD = [
   'moves',
 ]
 
+const DRIFT_HEAD = ['mix', 'zone MiB', 'one log', 'half-oct.', 'frozen', 'learned', 'moves']
+
+function driftRow({ what, zoneMiB, log, halfOctave, frozen, learned, moves }: DriftCell): string[] {
+  const ratios = [halfOctave, frozen, learned].map(three)
+  return [what, `${zoneMiB}`, log.toFixed(2), ...ratios, `${moves}`]
+}
+
 const cells = MIXES.flatMap(mix =>
   ZONES_MIB.flatMap(zone => RATES_MB.map(rate => cellOf(mix, zone, rate))),
 )
+const drift = driftCells(SEED)
 if (process.argv.includes('--json')) {
-  console.log(JSON.stringify(cells))
+  console.log(JSON.stringify({ cells, drift }))
 } else {
   printTable(HEAD, cells.map(rowOf))
   const asked = cells.filter(({ rateMB }) => rateMB >= GOAL_RATE_MB)
@@ -163,6 +175,7 @@ if (process.argv.includes('--json')) {
       `${count} active zones, ${GOAL_RATE_MB} MB/s and more: ${met} of ${asked.length} cells at most ${GOAL}; ${possible} can be.`,
     )
   })
+  printTable(DRIFT_HEAD, drift.map(driftRow))
   console.log(`classOf and note together: ${callNs().toFixed(1)} ns, TTLs at random`)
   const { user, system } = process.cpuUsage()
   console.log(`${((user + system) / 1e6).toFixed(0)} s of CPU time, seed ${SEED}`)

@@ -8,27 +8,28 @@
  * TTL ranges share space well when zones are grouped by lifetime is from Segcache (Yang et al., NSDI 2021), whose 1024 fixed
  * TTL buckets no drive has active zones for; so here the few boundaries lie where the workload's bytes are.
  *
- * What is learned: bytes by TTL, in bins of 1/128 octave to 1/90 (the exponent and 7 bits of mantissa of the TTL as a double). A
- * note counts half after {@link HALF_LIFE_ZONES} zones of each class were written and after {@link HALF_LIFE_MS}, whichever is
- * later; a TTL that was not noted for four times that is forgotten. A TTL that was never seen goes up to the next class: there it costs only its own bytes, while in the class below it
- * would hold zones of others.
+ * What is learned: bytes by TTL, in 128 bins an octave (the exponent and 7 bits of mantissa of the TTL as a double). A note counts
+ * half after {@link HALF_LIFE_ZONES} zones of each class were written and after {@link HALF_LIFE_MS}, whichever is later; a TTL
+ * that was not noted for four times that is forgotten. A TTL that was never seen goes up to the next class: there it costs only
+ * its own bytes, while in the class below it would hold zones of others.
  *
  * When boundaries move: part-filled zones get other TTLs, and are held longer than they need (store/class-alignment.ts keeps that
- * small). Moving pays as soon as what the old boundaries have cost (held bytes too many x time) is as much as that: as
- * with renting or buying, this costs at most twice what knowing the future would. So noise is not chased, and drift is followed.
+ * small). Moving pays as soon as what the old boundaries have cost (held bytes too many x time) is as much as that, as with
+ * renting or buying. So noise is not chased, and drift is followed (bench/space-drift.ts).
  *
  * How many classes: as many as zones may be active. No zone need be left for the change from a full zone to the next, because a full
  * zone is not active any more; but its last write has to be done before the first of the next begins. The last
  * class is for objects without TTL, whose zones never expire. With `lendLast` it serves TTLs until the first such object comes.
  *
- * Guarantees: `classOf` and `note` make no garbage and take nanoseconds; `learn` takes less than a millisecond. No clock in here.
+ * Guarantees: `classOf` and `note` make no garbage and take nanoseconds; `learn` takes a fraction of a millisecond.
+ * No clock in here.
  */
 import { align } from './class-alignment.js'
 import { bestBounds } from './class-bounds.js'
 import { StoreError } from './errors.js'
 
 /** A note counts half after this many zones of each class were written... */
-export const HALF_LIFE_ZONES = 16
+export const HALF_LIFE_ZONES = 32
 /** ...and not before ten minutes, so that a burst is no drift. */
 export const HALF_LIFE_MS = 600_000
 
@@ -43,8 +44,16 @@ export const BOUNDARY_MS_MAX = 2 ** 42
 /** A TTL that was not noted for so long is not used any more. */
 const QUIET_HALF_LIVES = 4
 
-/** Gains that are rounding are none. */
-const GAIN_MIN = 1e-9
+/** TTLs that are told apart when boundaries are chosen; it bounds the time that this takes. */
+const GROUPS_MAX = 512
+
+/** TTLs by their longest, ascending: bytes as they count, and those since the last time. */
+interface Groups {
+  readonly count: number
+  readonly longestMs: Float64Array
+  readonly bytes: Float64Array
+  readonly fresh: Float64Array
+}
 
 /** Before anything was learned, boundaries are spread geometrically between these. */
 const DEFAULT_SHORTEST_MS = 60_000
@@ -137,17 +146,15 @@ export class LifetimeClasses {
   readonly #longestMs: Float64Array
   /** Class of the shortest TTL of each bin; a longer TTL of the bin may be of a later class. */
   readonly #classOfBin = new Uint8Array(BINS)
-  /** Faded bytes of each bin. */
+  /** Bytes of each bin since `learn`, and faded ones until then. */
+  readonly #fresh = new Float64Array(BINS)
   readonly #bytes = new Float64Array(BINS)
   /** Half-lives since something was noted in each bin. */
   readonly #quiet = new Float32Array(BINS)
-  /** Of `#bytes` when they had last been faded. */
-  #bytesBefore = 0
   /** The faded time in which `#bytes` were noted: their rate is one over the other. */
   #spanMs = 0
   #learnedMs: number
-  /** The most bytes that there were in `#bytes`: at the beginning open zones have no more in them. */
-  #bytesMost = 0
+  #bytesEver = 0
   /** What the present boundaries have cost more than the best would have, bytes x ms. */
   #regret = 0
 
@@ -196,8 +203,7 @@ export class LifetimeClasses {
   note(ttlMs: number, bytes: number): void {
     if (ttlMs !== Infinity) {
       const bin = binOf(ttlMs)
-      this.#bytes[bin] = this.#bytes[bin]! + bytes
-      this.#quiet[bin] = 0
+      this.#fresh[bin] = this.#fresh[bin]! + bytes
     } else if (this.#usable === this.#count) {
       this.#takeBack()
     }
@@ -211,70 +217,76 @@ export class LifetimeClasses {
     const elapsedMs = nowMs - this.#learnedMs
     this.#learnedMs = nowMs
     if (this.#isFixed || !(elapsedMs > 0)) return false
-    this.#spanMs += elapsedMs
-    const bins = this.#bins()
-    const hasMoved = bins.length > 0 && this.#weigh(bins, elapsedMs)
-    this.#fade(bins, elapsedMs)
+    this.#fade(elapsedMs)
+    const groups = this.#groups()
+    const hasMoved = groups.count > 0 && this.#weigh(groups, elapsedMs)
+    this.#fresh.fill(0)
     return hasMoved
   }
 
-  /** Bins with bytes, ascending. */
-  #bins(): number[] {
-    const bins: number[] = []
-    for (let bin = 0; bin < BINS; bin++) if (this.#bytes[bin]! > 0) bins.push(bin)
-    return bins
+  /** The bins that have bytes; several as one where there are too many. */
+  #groups(): Groups {
+    let bins = 0
+    for (const bytes of this.#bytes) if (bytes > 0) bins++
+    const each = Math.max(Math.ceil(bins / GROUPS_MAX), 1)
+    const count = Math.ceil(bins / each)
+    const longestMs = new Float64Array(count)
+    const bytes = new Float64Array(count)
+    const fresh = new Float64Array(count)
+    for (let bin = 0, nth = 0; bin < BINS; bin++) {
+      if (this.#bytes[bin] === 0) continue
+      const group = Math.floor(nth++ / each)
+      longestMs[group] = edgeOf(bin + 1)
+      bytes[group] = bytes[group]! + this.#bytes[bin]!
+      fresh[group] = fresh[group]! + this.#fresh[bin]!
+    }
+    return { count, longestMs, bytes, fresh }
   }
 
   /** Compares the present boundaries with the best; moves if what was lost by not moving is what moving loses. */
-  #weigh(bins: readonly number[], elapsedMs: number): boolean {
-    const longestMs = Float64Array.from(bins, bin => edgeOf(bin + 1))
-    const bytesPerMs = Float64Array.from(bins, bin => this.#bytes[bin]! / this.#spanMs)
-    const best = bestBounds(longestMs, bytesPerMs, this.#usable, this.#zoneBytes)
-    const longestNow = new Float64Array(this.#count)
-    let costNow = 0
-    const rates = new Float64Array(this.#count)
-    for (let i = 0; i < bins.length; i++) {
-      const lifetimeClass = this.classOf(longestMs[i]!)
-      longestNow[lifetimeClass] = longestMs[i]!
-      rates[lifetimeClass] = rates[lifetimeClass]! + bytesPerMs[i]!
+  #weigh({ count, longestMs, bytes, fresh }: Groups, elapsedMs: number): boolean {
+    const bytesPerMs = bytes.map(one => one / this.#spanMs)
+    const { lasts } = bestBounds(longestMs, bytesPerMs, this.#usable, this.#zoneBytes)
+    const longestNow = new Float64Array(this.#usable)
+    for (const ttlMs of longestMs) longestNow[this.classOf(ttlMs)] = ttlMs
+    // What the best would have held less of the time since the last call, and of the bytes since then.
+    const used = longestNow.reduce((sum, ttlMs) => sum + (ttlMs > 0 ? 1 : 0), 0)
+    let gain = (used - lasts.length) * this.#zoneBytes * elapsedMs
+    for (let i = 0, range = 0; i < count; i++) {
+      if (i > lasts[range]!) range++
+      const lessMs = longestNow[this.classOf(longestMs[i]!)]! - longestMs[lasts[range]!]!
+      gain += fresh[i]! * lessMs
     }
-    for (let c = 0; c < this.#count; c++) {
-      if (rates[c]! > 0) costNow += this.#zoneBytes + rates[c]! * longestNow[c]!
-    }
-    const gain = costNow - best.costBytes
-    if (gain <= costNow * GAIN_MIN) return false
-    this.#regret += gain * elapsedMs
-    const newMs = Float64Array.from(best.lasts, last => longestMs[last]!)
-    const { classes, lossMs } = align(newMs, longestNow.subarray(0, this.#usable))
-    if (this.#regret < lossMs * this.#openBytes()) return false
+    this.#regret = Math.max(this.#regret + gain, 0)
+    const newMs = Float64Array.from(lasts, last => longestMs[last]!)
+    const { classes, lossMs } = align(newMs, longestNow)
+    if (this.#regret === 0 || this.#regret < lossMs * this.#openBytes()) return false
     this.#move(newMs, classes)
     return true
   }
 
   /** What the open zone of a class has in it, on average: half a zone, but less at the beginning. */
   #openBytes(): number {
-    let bytes = 0
-    for (const one of this.#bytes) bytes += one
-    this.#bytesMost = Math.max(this.#bytesMost, bytes)
-    return Math.min(this.#bytesMost / this.#usable, this.#zoneBytes / 2)
+    return Math.min(this.#bytesEver / this.#usable, this.#zoneBytes / 2)
   }
 
-  #fade(bins: readonly number[], elapsedMs: number): void {
+  /** Old bytes count less, new ones are added. */
+  #fade(elapsedMs: number): void {
     let bytes = 0
-    for (const bin of bins) bytes += this.#bytes[bin]!
-    const halfLifeBytes = HALF_LIFE_ZONES * this.#usable * this.#zoneBytes
-    const zones = (bytes - this.#bytesBefore) / halfLifeBytes
+    for (const one of this.#fresh) bytes += one
+    this.#bytesEver += bytes
+    const zones = bytes / (HALF_LIFE_ZONES * this.#usable * this.#zoneBytes)
     const halfLives = Math.min(zones, elapsedMs / HALF_LIFE_MS)
     const factor = 2 ** -halfLives
-    this.#bytesBefore = 0
-    for (const bin of bins) {
-      this.#quiet[bin] = this.#quiet[bin]! + halfLives
+    this.#spanMs = this.#spanMs * factor + elapsedMs
+    for (let bin = 0; bin < BINS; bin++) {
+      const fresh = this.#fresh[bin]!
+      if (fresh === 0 && this.#bytes[bin] === 0) continue
+      this.#quiet[bin] = fresh > 0 ? 0 : this.#quiet[bin]! + halfLives
       // However few its bytes are, a TTL counts as one that every zone of its class has. So it goes when it is not used any more.
       const isUsed = this.#quiet[bin]! <= QUIET_HALF_LIVES
-      this.#bytes[bin] = isUsed ? this.#bytes[bin]! * factor : 0
-      this.#bytesBefore += this.#bytes[bin]!
+      this.#bytes[bin] = isUsed ? this.#bytes[bin]! * factor + fresh : 0
     }
-    this.#spanMs *= factor
   }
 
   /**

@@ -65,7 +65,7 @@ describe('the dynamic program', () => {
     expect([...bestBounds(ttls, rates, 2, 1000).lasts]).toEqual([1])
   })
 
-  it('takes less than a millisecond for the most bins there are, at the best of ten', () => {
+  it('does not take time by the square', () => {
     const random = randoms(5)
     const longestMs = new Float64Array(5376).map((_, i) => 2 ** (i / 128))
     const rates = longestMs.map(() => random() / 1e6)
@@ -75,8 +75,8 @@ describe('the dynamic program', () => {
       bestBounds(longestMs, rates, 14, 1077 * MIB)
       best = Math.min(best, performance.now() - start)
     }
-    // Loose: a busy machine. Quadratic code takes 100 ms.
-    expect(best).toBeLessThan(10)
+    // Loose, for a busy machine: it takes 2 ms, and code by the square takes 300.
+    expect(best).toBeLessThan(30)
   })
 })
 

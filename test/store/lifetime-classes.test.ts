@@ -192,6 +192,20 @@ describe('learning', () => {
     expect(moves).toBeLessThan(5)
   })
 
+  it('finds nearly the best where there are TTLs in every bin', () => {
+    const count = 6
+    const classes = new LifetimeClasses(options({ count, zoneBytes: MIB }))
+    const ttls = Array.from({ length: 5376 }, (_, i) => 2 ** ((i + 0.5) / 128))
+    const ones = ttls.map(() => 1)
+    for (let at = 1; at < 20; at++) {
+      for (const ttl of ttls) classes.note(ttl, 60_000)
+      classes.learn(at * 60_000)
+    }
+    const best = bestBounds(Float64Array.from(ttls), Float64Array.from(ones), count - 1, MIB)
+    const found = costOf(ttl => classes.classOf(ttl), ttls, ones, MIB)
+    expect(found / best.costBytes).toBeLessThan(1.02)
+  })
+
   it('forgets a TTL that is not used any more', () => {
     const classes = new LifetimeClasses(options({ count: 3, zoneBytes: MIB }))
     const ttls = [DAY_MS, 2 * DAY_MS, 7 * DAY_MS]

@@ -160,7 +160,7 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'zone-model/zone-word.ts': [],
   'store/lifetime-classes.ts': [
     ...['refuse', 'validate', 'geometric', 'constructor', 'boundariesMs', 'rangeOf', 'learn'],
-    ...['#bins', '#weigh', '#openBytes', '#fade', '#move', '#tabulate', '#takeBack'],
+    ...['#groups', '#weigh', '#openBytes', '#fade', '#move', '#tabulate', '#takeBack'],
   ],
   'store/record-cache.ts': ['constructor', 'stats'],
   'store/record-memory.ts': ['constructor'],
