@@ -33,6 +33,9 @@ export const HALF_LIFE_ZONES = 32
 /** ...and not before ten minutes, so that a burst is no drift. */
 export const HALF_LIFE_MS = 600_000
 
+/** Boundaries are looked at no more often than this. */
+const LEARN_MS = 1000
+
 export const COUNT_MIN = 2
 export const COUNT_MAX = 255
 export const ZONE_BYTES_MIN = 4096
@@ -91,7 +94,7 @@ export interface LifetimeClassesOptions {
   readonly count: number
   /** Capacity of a zone, bytes. */
   readonly zoneBytes: number
-  /** The time, in ms of a clock that does not go back (that of `learn`). */
+  /** The time, ms: of the clock that `learn` is given. */
   readonly nowMs: number
   /** Fixed boundaries: the longest TTL of each class but the last two, ascending. Then nothing is learned. */
   readonly boundariesMs?: readonly number[]
@@ -210,13 +213,14 @@ export class LifetimeClasses {
   }
 
   /**
-   * Moves the boundaries if it pays; true when they moved. To be called when a zone is opened (not more than once a second), with
-   * the time in ms of a clock that does not go back; a time before the last one is taken as a new beginning.
+   * Moves the boundaries if it pays; true when they moved. To be called as often as one likes, with the time in ms: what comes less
+   * than {@link LEARN_MS} after the last time returns at once, and a clock that went back begins again.
    */
   learn(nowMs: number): boolean {
     const elapsedMs = nowMs - this.#learnedMs
+    if (this.#isFixed || (elapsedMs >= 0 && elapsedMs < LEARN_MS)) return false
     this.#learnedMs = nowMs
-    if (this.#isFixed || !(elapsedMs > 0)) return false
+    if (elapsedMs < 0) return false
     this.#fade(elapsedMs)
     const groups = this.#groups()
     const hasMoved = groups.count > 0 && this.#weigh(groups, elapsedMs)

@@ -225,6 +225,7 @@ describe('learning', () => {
     expect(classes.learn(2000)).toBe(false)
     for (const day of [1, 2, 3, 4]) classes.note(day * DAY_MS, 1e12)
     expect(classes.learn(2000)).toBe(false)
+    expect(classes.learn(2999)).toBe(false)
     expect(classes.learn(500)).toBe(false)
     expect(classes.boundariesMs).toEqual(begin)
     expect(classes.learn(500 + HOUR_MS)).toBe(true)
