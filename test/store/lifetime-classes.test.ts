@@ -167,6 +167,20 @@ describe('learning', () => {
   })
 
   test.each([
+    [0.5, false],
+    [2, true],
+  ])('a day less for %f zones a day deserves a class: %s', (zonesADay, isApart) => {
+    const zoneBytes = 1077 * MIB
+    const classes = new LifetimeClasses(options({ count: 3, zoneBytes }))
+    for (let at = 1; at < 4000; at++) {
+      classes.note(DAY_MS, (zonesADay * zoneBytes) / 1440)
+      classes.note(2 * DAY_MS, zoneBytes)
+      classes.learn(at * 60_000)
+    }
+    expect(classes.classOf(DAY_MS) !== classes.classOf(2 * DAY_MS)).toBe(isApart)
+  })
+
+  test.each([
     ['small zones', MIB],
     ['large zones', 1077 * MIB],
   ])('follows another mix: %s', (_, zoneBytes) => {
@@ -184,12 +198,44 @@ describe('learning', () => {
     expect(cost(classes, OTHERS, zoneBytes) / best(OTHERS)).toBeLessThan(1.01)
   })
 
-  it('is not moved by noise where moving is dear', () => {
-    const classes = new LifetimeClasses(options({ count: 4, zoneBytes: 1077 * MIB }))
-    let moves = 0
-    for (let at = 1; at < 5000; at++) if (minute(classes, TTLS, at)) moves++
-    expect(moves).toBeGreaterThan(0)
-    expect(moves).toBeLessThan(5)
+  describe('moving', () => {
+    const ttls = [HOUR_MS, DAY_MS, 2 * DAY_MS]
+    /** Of two classes, which begin as [1 h] and [1 d, 2 d]: when the day goes to the hour; minutes, or 0 for never. */
+    function movedAfter(classes: LifetimeClasses, megabytes: readonly number[], minutes: number) {
+      for (let at = 1; at <= minutes; at++) {
+        ttls.forEach((ttl, i) => {
+          classes.note(ttl, megabytes[i]! * 1e6)
+        })
+        if (classes.learn(at * 60_000)) return at
+      }
+      return 0
+    }
+    const large = (): LifetimeClasses =>
+      new LifetimeClasses(options({ count: 3, zoneBytes: 1077 * MIB }))
+
+    it('waits until staying has cost as much', () => {
+      // A minute of staying costs 10 MB a day more and 1 MB 23 hours less; moving costs 23 hours of half a zone, 565 MB.
+      const expected = (565 * 23) / (10 * 24 - 23)
+      const minutes = movedAfter(large(), [1, 10, 10], 200)
+      expect(Math.abs(minutes / expected - 1)).toBeLessThan(0.05)
+    })
+
+    it('is cheap while there is little in the zones', () => {
+      expect(movedAfter(large(), [0.1, 10, 10], 200)).toBe(1)
+    })
+
+    it('follows rates that change, however long they were others', () => {
+      const classes = new LifetimeClasses(options({ count: 3, zoneBytes: MIB }))
+      const isApart = (): boolean => classes.classOf(ttls[1]!) !== classes.classOf(ttls[2]!)
+      for (let at = 1; at < 6200; at++) {
+        ttls.forEach((ttl, i) => {
+          classes.note(ttl, (at < 6000 ? [1000, 1, 10] : [1, 10, 10])[i]! * 1e6)
+        })
+        classes.learn(at * 60_000)
+        if (at === 5999) expect(isApart()).toBe(false)
+      }
+      expect(isApart()).toBe(true)
+    })
   })
 
   it('finds nearly the best where there are TTLs in every bin', () => {
