@@ -54,7 +54,7 @@ describe('held over live', () => {
   const zoneBytes = 2048 * 128
   const bytesPerMs = 128 / 20
   const grid = gridOf(MIX)
-  const endMs = 4 * 3_960_000
+  const endMs = 3 * 3_960_000
   const setting = {
     ...{ grid, bytesPerMs, zoneBytes, endMs, measureFromMs: endMs / 2 },
     ...{ stepMs: 5000, learnEvery: 1, seed: 7 },
