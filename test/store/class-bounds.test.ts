@@ -71,12 +71,12 @@ describe('the dynamic program', () => {
     const rates = longestMs.map(() => random() / 1e6)
     let best = Infinity
     for (let round = 0; round < 10; round++) {
-      const start = performance.now()
+      const start = process.cpuUsage()
       bestBounds(longestMs, rates, 14, 1077 * MIB)
-      best = Math.min(best, performance.now() - start)
+      best = Math.min(best, process.cpuUsage(start).user / 1000)
     }
-    // Loose, for a busy machine: it takes 2 ms, and code by the square takes 300.
-    expect(best).toBeLessThan(30)
+    // Loose, for a busy machine: it takes 2 ms of CPU time, and code by the square takes 300.
+    expect(best).toBeLessThan(60)
   })
 })
 
