@@ -111,8 +111,9 @@ async function openOn(
   const access: Access = new Access(engine, reader, cache, clock)
   const ticker = new Ticker(settings.commitInterval, () => {
     store.tick(clock.now())
+    // In memory a stage is as safe as the drive: half-filled slabs stay open.
     if (!isVolatile && settings.durability !== 'none') committer.commitSoon()
-    else committer.submit()
+    else if (!isVolatile) committer.submit()
     return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({

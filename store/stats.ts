@@ -42,6 +42,8 @@ export interface StoreStats {
     readonly pages: number
     /** Pages in which the key was not: the price of short tags. */
     readonly pagesWithoutKey: number
+    /** Pages that could not be read, or were not what had been written: their objects are lost. */
+    readonly damaged: number
   }
   readonly cache: {
     readonly hits: number
@@ -80,7 +82,7 @@ export function collectStats(sources: StatsSources): StoreStats {
     drops: { ...keeper.drops },
     objectsLost: keeper.recordsLost,
     writes: ledger.report(io.bytesWritten),
-    reads: { pages: reader.pages, pagesWithoutKey: reader.withoutKey },
+    reads: { pages: reader.pages, pagesWithoutKey: reader.withoutKey, damaged: reader.damaged },
     cache:
       cache === null
         ? null

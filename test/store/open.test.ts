@@ -1,0 +1,178 @@
+/**
+ * What a store refuses, and how it goes on when its device fails under it.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  createEmulatedDrive,
+  createMemoryDrive,
+  offlineZone,
+  open,
+  readOnlyZone,
+  type Store,
+  type StoreOptions,
+} from '../../store/index.js'
+
+const GEOMETRY = { zoneCount: 24, zoneSizeBytes: 256 * 1024, maxActive: 6 }
+const memory = () => createMemoryDrive(GEOMETRY)
+let folder: string | null = null
+
+afterEach(() => {
+  if (folder !== null) rmSync(folder, { recursive: true, force: true })
+  folder = null
+})
+
+const codeOf = async (attempt: Promise<unknown>) =>
+  attempt.then(
+    () => 'done',
+    error => `${error.code}: ${error.message}`,
+  )
+
+describe('refusals name what is wrong and what is allowed', () => {
+  test.each<[string, Partial<StoreOptions>, RegExp]>([
+    [
+      'durability',
+      { durability: 'always' as never },
+      /^STORE_ERR_OPTION: durability is always: .*'sync'/,
+    ],
+    [
+      'eviction',
+      { eviction: 'lru' as never },
+      /^STORE_ERR_OPTION: eviction is lru: .*'noeviction'/,
+    ],
+    [
+      'commitInterval',
+      { commitInterval: 0 },
+      /^STORE_ERR_OPTION: commitInterval is 0: .*1 to 3600000/,
+    ],
+    ['cacheBytes', { cacheBytes: 1.5 }, /^STORE_ERR_OPTION: cacheBytes is 1.5: .*whole number/],
+    [
+      'lifetimeClasses',
+      { lifetimeClasses: 1 },
+      /^STORE_ERR_OPTION: lifetimeClasses is 1: .*2 to 64/,
+    ],
+    ['lifetimeBoundaries', { lifetimeBoundaries: [5, 4] }, /^STORE_ERR_OPTION: boundariesMs/],
+  ])('%s', async (_, options, message) => {
+    expect(await codeOf(open({ device: memory(), ...options }))).toMatch(message)
+  })
+
+  test('keys, values and times', async () => {
+    const store = await open({ device: memory() })
+    expect(await codeOf(store.set('', 'v'))).toMatch(
+      /^STORE_ERR_KEY: .*1 to 250 bytes long; this is 0/,
+    )
+    expect(await codeOf(store.get('é'.repeat(126)))).toMatch(/^STORE_ERR_KEY: .*this is 252/)
+    expect(await codeOf(store.set('k', Buffer.alloc(300_000)))).toMatch(
+      /^STORE_ERR_VALUE: .*this is 300000/,
+    )
+    expect(await codeOf(store.set('k', 'v', { ttl: 0 }))).toMatch(/^STORE_ERR_TTL: ttl is 0/)
+    expect(await codeOf(store.set('k', 'v', { ttl: Number.NaN }))).toMatch(
+      /^STORE_ERR_TTL: ttl is NaN/,
+    )
+    await store.set('k', 'v')
+    expect(await codeOf(store.increment('k'))).toMatch(/^STORE_ERR_NUMBER: .*"v"/)
+    expect(await codeOf(store.scan('x'))).toMatch(/^STORE_ERR_OPTION: the cursor "x"/)
+    await store.close()
+    expect(await codeOf(store.get('k'))).toMatch(/^STORE_ERR_CLOSED/)
+  })
+
+  test('somebody else’s data is not touched unless told so', async () => {
+    const device = createEmulatedDrive(GEOMETRY)
+    await device.append(3, new Uint8Array(4096).fill(7))
+    expect(await codeOf(open({ device }))).toMatch(/^STORE_ERR_FOREIGN: zone 3 .*format: true/)
+    const back = new Uint8Array(4096)
+    await device.read(3 * 512, back)
+    expect(back[0]).toBe(7)
+    const store = await open({ device, format: true })
+    await store.set('k', 'v')
+    expect((await store.get('k'))?.toString()).toBe('v')
+    await store.close()
+  })
+
+  test('full without eviction', async () => {
+    const store = await open({ device: memory(), eviction: 'noeviction' })
+    let count = 0
+    const fill = async () => {
+      for (;;) await store.set(`key ${count++}`, Buffer.alloc(1000))
+    }
+    expect(await codeOf(fill())).toMatch(/^STORE_ERR_FULL: .*open the store with eviction/)
+    expect(count).toBeGreaterThan(4000)
+    for (let at = 0; at < count - 1; at++) expect(await store.has(`key ${at}`)).toBe(true)
+    // What was there can be deleted, and a zone with nothing in it is free again.
+    for (let at = 0; at < 1000; at++) expect(await store.delete(`key ${at}`)).toBe(true)
+    expect(store.stats().drops.emptied).toBeGreaterThan(2)
+    await store.set('key again', Buffer.alloc(1000))
+    await store.close()
+  })
+})
+
+describe('a device that fails under the store', () => {
+  async function filled(): Promise<{
+    store: Store
+    drive: ReturnType<typeof createEmulatedDrive>
+  }> {
+    const drive = createEmulatedDrive(GEOMETRY)
+    const store = await open({ device: drive, cacheBytes: 0, now: () => 1e12 })
+    for (let at = 0; at < 8000; at++)
+      await store.set(`key ${at}`, `${at}`.padEnd(100), { ttl: 1e6 })
+    await store.flush()
+    return { store, drive }
+  }
+
+  async function lostOf(store: Store): Promise<number> {
+    let lost = 0
+    for (let at = 0; at < 8000; at++) {
+      const value = await store.get(`key ${at}`)
+      if (value === undefined) lost++
+      else expect(value.toString().trim()).toBe(`${at}`)
+    }
+    return lost
+  }
+
+  test('an offline zone loses what was in it, and nothing else', async () => {
+    const { store, drive } = await filled()
+    expect(await lostOf(store)).toBe(0)
+    expect(readOnlyZone(drive.table, 1)).toBe(0)
+    expect(offlineZone(drive.table, 1)).toBe(0)
+    const lost = await lostOf(store)
+    expect(lost).toBeGreaterThan(500)
+    expect(lost).toBeLessThan(2500)
+    expect(store.stats().reads.damaged).toBeGreaterThan(0)
+    await store.close()
+  })
+
+  test('a zone that turns read-only while it is written is given up, and the store goes on', async () => {
+    const { store, drive } = await filled()
+    const report = await drive.report()
+    const open = report.findIndex(({ condition }) => condition === 'implicit-open')
+    expect(readOnlyZone(drive.table, open)).toBe(0)
+    await store.set('after', 'x')
+    for (let at = 0; at < 4000; at++) await store.set(`more ${at}`, Buffer.alloc(100), { ttl: 1e6 })
+    await codeOf(store.flush())
+    expect(store.stats().drops.failed).toBe(1)
+    expect(store.stats().objectsLost).toBeGreaterThan(0)
+    await store.set('key again', 'y', { ttl: 1e6 })
+    await store.flush()
+    expect((await store.get('key again'))?.toString()).toBe('y')
+    expect((await store.get('after'))?.toString()).toBe('x')
+    await store.close()
+  })
+})
+
+test('a store in a directory is there again after it was closed', async () => {
+  folder = mkdtempSync(join(tmpdir(), 'zslab-store-'))
+  const device = join(folder, 'store')
+  const made = await open({ device, deviceOptions: { bytes: 64 * 1024 * 1024 } })
+  for (let at = 0; at < 2000; at++) await made.set(`key ${at}`, `value ${at}`)
+  await made.set('large', Buffer.alloc(200_000, 5))
+  expect(await codeOf(open({ device }))).toMatch(/in use|another|held|locked/i)
+  await made.close()
+  await using again = await open({ device })
+  expect(again.recovery.objects).toBe(2001)
+  for (let at = 0; at < 2000; at += 7) {
+    expect((await again.get(`key ${at}`))?.toString()).toBe(`value ${at}`)
+  }
+  expect((await again.get('large'))?.length).toBe(200_000)
+})
