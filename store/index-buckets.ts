@@ -261,8 +261,8 @@ export class IndexBuckets {
     const bits = 32 - Math.clz32(page)
     if (bits <= this.#pageBits) return
     this.#pageBits = bits
+    // Of `keptHigh` too: it is at most one more, and a split bucket has one tag bit less in its entries.
     while (this.keptLow - this.level > PAGE_BITS_MAX - bits) this.#fall()
-    while (this.keptHigh - this.level - 1 > PAGE_BITS_MAX - bits) this.#fall()
     if (this.split === 0) this.#raise()
   }
 
