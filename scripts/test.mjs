@@ -29,7 +29,16 @@ const KERNELS = ['6.12', '6.18']
 const isShared = process.env.CI === 'true'
 const LAYOUT_QUEUES = { 6.12: '1', 6.18: '2' }
 const ON_ONE_KERNEL = {
-  6.12: ['commands', 'discard', 'faults', 'image-copies', 'lifecycle', 'media', 'power-cut'],
+  6.12: [
+    'commands',
+    'discard',
+    'faults',
+    'image-copies',
+    'lifecycle',
+    'media',
+    'power-cut',
+    'zoned-block-device',
+  ],
   6.18: ['image', 'recovery', 'tier', 'tier-kill', 'trace'],
 }
 const VM_MEMORY_MIB = 4096

@@ -30,6 +30,9 @@ const ALL: readonly Layout[] = [
 /** Where kernels share the work (scripts/test.mjs), each takes the layouts with so many queues. */
 const queues = process.env['ZSLAB_LAYOUT_QUEUES']
 
+/** There is less time too: tests that do a thing again and again do it half as often there. */
+export const isSample = queues !== undefined
+
 export const LAYOUTS = ALL.filter(
   ({ options }) => queues === undefined || options['queues'] === Number(queues),
 )

@@ -24,10 +24,11 @@ import {
   start,
   tick,
 } from './harness.js'
+import { isSample } from './layouts.js'
 import { makeZonefs } from './zonefs.js'
 
 const MIB = 1024 * 1024
-const KILLS = 10
+const KILLS = isSample ? 5 : 10
 const KILLS_APPENDING = 4
 
 afterEach(() => expect(newKernelWarnings()).toEqual([]))
