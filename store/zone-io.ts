@@ -71,6 +71,14 @@ export class ZoneIo {
     this.#enqueue(zone, reset, () => done(isReset))
   }
 
+  /**
+   * Ends a zone that has room left, on a drive in memory only: a real one would pay for that with hidden writes, and there the
+   * index takes what is left. It is done when the call returns (EmulatedDrive).
+   */
+  finish(zone: number): void {
+    this.device.finish(zone).catch(error => this.onFailure(zone, error))
+  }
+
   /** Calls `done` when nothing of this zone is under way any more. */
   after(zone: number, done: () => void): void {
     if (this.#tails.has(zone)) this.#enqueue(zone, () => Promise.resolve(), done)

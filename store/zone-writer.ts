@@ -337,7 +337,9 @@ export class ZoneWriter {
     const { vzone } = this
     const result = this.#roll()
     if (result < 0) return result
-    const { zones } = this.context
+    const { zones, io, pagesPerZone } = this.context
+    // A run did not fit into the rest. The zone would stay active, and the device counts those.
+    if (this.stageBase < pagesPerZone) io.finish(zones.physical[vzone]!)
     zones.state[vzone] = ZONE_SEALED
     this.#filled = zones.physical[vzone]!
     this.vzone = -1
