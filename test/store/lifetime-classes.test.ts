@@ -224,6 +224,31 @@ describe('learning', () => {
       expect(movedAfter(large(), [0.1, 10, 10], 200)).toBe(1)
     })
 
+    it('takes a class back that does not pay any more', () => {
+      const zoneBytes = 1077 * MIB
+      const classes = new LifetimeClasses(options({ count: 3, zoneBytes }))
+      const isApart = (): boolean => classes.classOf(ttls[1]!) !== classes.classOf(ttls[2]!)
+      for (let at = 1; at < 8000; at++) {
+        classes.note(DAY_MS, ((at < 3000 ? 2 : 0.2) * zoneBytes) / 1440)
+        classes.note(2 * DAY_MS, zoneBytes)
+        classes.learn(at * 60_000)
+        if (at === 2999) expect(isApart()).toBe(true)
+      }
+      expect(isApart()).toBe(false)
+    })
+
+    it('does not take a burst for drift, however small zones are', () => {
+      const classes = new LifetimeClasses(options({ count: 3, zoneBytes: 4096 }))
+      const isApart = (): boolean => classes.classOf(ttls[1]!) !== classes.classOf(ttls[2]!)
+      for (let second = 1; second < 1810; second++) {
+        ttls.forEach((ttl, i) => {
+          classes.note(ttl, (second < 1800 ? [1, 10, 10] : [100, 1, 10])[i]! * 1e6)
+        })
+        classes.learn(second * 1000)
+        if (second > 1000) expect(isApart()).toBe(true)
+      }
+    })
+
     it('follows rates that change, however long they were others', () => {
       const classes = new LifetimeClasses(options({ count: 3, zoneBytes: MIB }))
       const isApart = (): boolean => classes.classOf(ttls[1]!) !== classes.classOf(ttls[2]!)
