@@ -135,15 +135,15 @@ function cellLines(zones: readonly MapZone[], hasColour: boolean): string[] {
 }
 
 function legend(hasColour: boolean): string {
-  const shares = ['none', 'to 25 %', 'to 50 %', 'to 75 %', 'to 100 %']
+  const shares = ['0', 'to 25 %', 'to 50 %', 'to 75 %', 'to 100 %']
   const marks = shares.map((text, at) => {
     const mark = hasColour ? `\u001b[38;5;${COLOURS[at]}m█${RESET}` : SHADES[at]
     return `${mark} ${text}`
   })
-  const first = hasColour ? 'colour' : 'shade below'
+  const first = hasColour ? 'colour' : 'below'
   return [
-    `a cell is a zone, filled so far: ${EIGHTHS}; the one being written is the last of its row`,
-    `${first}: how many of its records are neither deleted nor overwritten: ${marks.join(', ')}`,
+    `a cell is a zone, ${EIGHTHS} full; the last of a row is the one being written`,
+    `${first}: share that lives: ${marks.join(', ')}`,
   ].join('\n')
 }
 

@@ -25,6 +25,8 @@ export interface StoreOptionSpec {
   readonly type: 'bytes' | 'count' | 'time' | 'mix' | 'choice' | 'text' | 'switch'
   readonly min?: number
   readonly max?: number
+  /** Beside min to max. */
+  readonly isZeroAllowed?: boolean
   readonly choices?: readonly string[]
   readonly default: string | null
   readonly doc: string
@@ -152,6 +154,7 @@ export function storeRows({ STORE_OPTIONS }: StoreModule): StoreOptionSpec[] {
       doc: row.doc,
       verbs: MASSES,
       ...(row.choices === undefined ? {} : { choices: row.choices }),
+      ...(row.isZeroAllowed === true ? { isZeroAllowed: true } : {}),
       ...(row.min === undefined ? {} : { min: row.min, max: row.max! }),
     }
   })
@@ -174,9 +177,10 @@ const PLACEHOLDERS = {
 /** "a size from 2M to 1P", as in help, messages and docs. */
 export function storeRange(spec: StoreOptionSpec, { formatBytes }: ClientModule): string {
   const { type, min = 0, max = 0 } = spec
-  if (type === 'bytes') return `a size from ${formatBytes(min)} to ${formatBytes(max)}`
+  const orZero = spec.isZeroAllowed === true ? '0, or ' : ''
+  if (type === 'bytes') return `${orZero}a size from ${formatBytes(min)} to ${formatBytes(max)}`
   if (type === 'count')
-    return `a whole number from ${formatThousands(min)} to ${formatThousands(max)}`
+    return `${orZero}a whole number from ${formatThousands(min)} to ${formatThousands(max)}`
   if (type === 'time') return `a time from 1ms to ${formatTime(max)}, as 250ms, 90s, 5m, 1h, 7d`
   if (type === 'mix') return 'TTL:share,TTL:share,…, as 60s:15,5m:15,none:70'
   if (type === 'choice') return `one of ${spec.choices!.join(', ')}`
@@ -234,6 +238,7 @@ function parseValue(
   if (spec.type === 'choice') return spec.choices!.includes(text) ? text : null
   const parse = { bytes: parseBytes, count: parseCount, time: parseTime }[spec.type as 'bytes']
   const value = parse(text)
+  if (value === 0 && spec.isZeroAllowed === true) return 0
   return Number.isSafeInteger(value) && value >= spec.min! && value <= spec.max! ? value : null
 }
 

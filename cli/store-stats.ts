@@ -8,7 +8,6 @@ import type {
   WriteAmplification,
 } from '../store/index.js'
 import { printResult } from './output.js'
-import { formatTime } from './quantities.js'
 import type { StoreRun } from './store-objects.js'
 import { withStore } from './store-target.js'
 import { formatCount, formatFields, formatSize, plural } from './table.js'
@@ -94,7 +93,6 @@ export function formatStoreStats(
   report: RecoveryReport,
   heldBytes: number,
 ): string {
-  const ranges = stats.lifetimeBoundaries.map(ms => formatTime(ms)).join(', ')
   return formatFields([
     ['objects', formatCount(stats.objects)],
     ['space', `${formatSize(heldBytes)} in zones in use`],
@@ -103,7 +101,6 @@ export function formatStoreStats(
     ...dropFields(stats),
     ...writeFields(stats.writes),
     ...memoryFields(stats),
-    ['classes end at', `${ranges}${ranges === '' ? '' : ', '}no limit`],
   ])
 }
 

@@ -116,6 +116,9 @@ export class ZoneScanner {
     header: ZoneHeader,
     pages: number,
   ): Promise<GroupTrailer | null> {
+    // Of a full zone it is the last page.
+    const atEnd = await this.#trailerAt(physical, header, pages - 1)
+    if (atEnd !== null) return atEnd
     for (let end = pages; end > 1; ) {
       const first = Math.max(1, end - READ_PAGES)
       const bytes = await this.read(physical, first, end - first)
