@@ -24,7 +24,7 @@ export interface RecoveryReport {
   readonly pagesRead: number
   /** Groups whose index was damaged: what was in them is lost. */
   readonly groupsLost: number
-  /** Zones that are read-only or offline now. */
+  /** Zones that are read-only or offline now, or whose header is damaged: what was in them is lost. */
   readonly zonesFailed: number
 }
 
@@ -64,6 +64,7 @@ export class Recovery {
   async inspect(format: boolean): Promise<StoreIdentity | null> {
     const { geometry } = this.io.device
     let identity: StoreIdentity | null = null
+    const unknown: number[] = []
     const report = await this.io.device.report()
     for (const [physical, zone] of report.entries()) {
       this.#tell((HEADERS_SHARE * physical) / report.length)
@@ -74,12 +75,19 @@ export class Recovery {
       else if (format) await this.#wipe(physical)
       else {
         const header = await this.#scanner.header(physical)
-        if (header === null || header.pagesPerZone !== this.pagesPerZone) throw foreign(physical)
+        if (header === null) {
+          unknown.push(physical)
+          continue
+        }
+        if (header.pagesPerZone !== this.pagesPerZone) throw foreign(physical)
         identity ??= header.identity
         if (!isSameStore(identity, header.identity)) throw foreign(physical)
         this.#found.push({ physical, header, pages })
       }
     }
+    // Among zones of a store, one without a header is damaged: what was in it is lost, and it is left as it is.
+    if (unknown.length > 0 && identity === null) throw foreign(unknown[0]!)
+    this.#zonesFailed += unknown.length
     if (this.#found.length + this.#empty.length < 2) {
       const why = `${geometry.zoneCount} zones, of which ${this.#empty.length} can be written`
       throw new StoreError(

@@ -25,7 +25,7 @@ export interface MemoryLedger {
 
 export interface StoreStats {
   readonly objects: number
-  /** Bytes of keys and values that were neither deleted nor taken back. */
+  /** Bytes of keys and values that were neither deleted nor taken back; of zones that a start found, what their pages hold. */
   readonly liveBytes: number
   readonly zones: {
     readonly total: number

@@ -5,7 +5,7 @@
  */
 import type { Engine } from './engine.js'
 import { type IndexReader, ITEM_MARKS, ITEM_NOTHING, readIndex } from './group-index.js'
-import { KIND_MARKS, KIND_RUN, KIND_SLAB, kindOf } from './layout.js'
+import { KIND_MARKS, KIND_RUN, KIND_SLAB, kindOf, PAGE_BYTES } from './layout.js'
 import { MarkList, readMarks } from './marks.js'
 import { RUN_HEADER_BYTES, runDeadline, runKeyBytes } from './run.js'
 import { AT_SLOTS, deadlineOf, isUsed, keyBytesOf, sequenceOf, slotAt } from './slab.js'
@@ -84,6 +84,8 @@ export class ZoneLoader {
     zones.marks[vzone] = marks.count
     this.#seenDeadline(vzone, marks.lastDeadlineMs)
     zones.pagesUsed[vzone] = zone.pages
+    // What its records are long is not in the indexes: as much as its pages hold.
+    zones.liveBytes[vzone] = zone.pages * PAGE_BYTES
     keeper.look(vzone)
     for (const { trailer, index: bytes } of groups) {
       this.context.startAt(trailer.nextSequence)

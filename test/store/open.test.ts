@@ -161,6 +161,29 @@ describe('a device that fails under the store', () => {
   })
 })
 
+test('a zone whose header is damaged is lost, and no other', async () => {
+  const drive = createEmulatedDrive(GEOMETRY)
+  drive.dispose = async () => {}
+  const options = { device: drive, now: () => 1e12, cacheBytes: 0 }
+  const made = await open(options)
+  for (let at = 0; at < 8000; at++) await made.set(`key ${at}`, `${at}`.padEnd(100))
+  await made.close()
+  // As if zone 0 had been written by somebody else.
+  await drive.reset(0)
+  await drive.append(0, new Uint8Array(4096).fill(9))
+  const again = await open(options)
+  expect(again.recovery.zonesFailed).toBe(1)
+  let lost = 0
+  for (let at = 0; at < 8000; at++) {
+    const value = await again.get(`key ${at}`)
+    if (value === undefined) lost++
+    else expect(value.toString().trim()).toBe(`${at}`)
+  }
+  expect(lost).toBeGreaterThan(500)
+  expect(lost).toBeLessThan(2500)
+  await again.close()
+})
+
 test('a store in a directory is there again after it was closed', async () => {
   folder = mkdtempSync(join(tmpdir(), 'zslab-store-'))
   const device = join(folder, 'store')
