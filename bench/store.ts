@@ -10,7 +10,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const FIGURES = ['store-speed.js']
+const FIGURES = [
+  'store-speed.js',
+  'store-memory.js',
+  'store-writes.js',
+  'store-expiry.js',
+  'store-restart.js',
+  'store-alloc.js',
+]
 /** Simulations of their own, without these options. The hit ratios need traces: see bench/cache.ts. */
 const OTHERS = ['space.js', 'cache.js']
 
