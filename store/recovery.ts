@@ -135,6 +135,8 @@ export class Recovery {
         zonesExpired++
       } else wanted.push(await this.#scanner.scan(zone.physical, zone.header, zone.pages))
     }
+    const groups = wanted.flatMap(zone => zone.groups)
+    engine.parts.index.reserve(groups.reduce((sum, { trailer }) => sum + trailer.records, 0))
     const loader = new ZoneLoader(this.#scanner, engine, context)
     for (const zone of wanted) await loader.gatherMarks(zone)
     const classes = this.#classesOf(wanted, engine.parts.writers.length)

@@ -62,6 +62,8 @@ class Pair {
     readonly prng: Prng,
   ) {
     this.index = new ObjectIndex(shape)
+    // As after a restart, which knows how many will come, or thinks so.
+    if (prng.chance(0.5)) this.index.reserve(prng.below(200_000))
     this.model = new NaiveIndex(shape.pagesPerZone)
     this.open()
   }
@@ -227,6 +229,18 @@ describe('growth', () => {
     crowd.removeAll()
     expect(crowd.index.entries).toBe(0)
     expect(crowd.check()).toBeNaN()
+  })
+
+  test('with room reserved nothing has to grow, and the table is no larger', () => {
+    const crowd = new Crowd(16384, 20, 300_000)
+    crowd.index.reserve(300_000)
+    const slots = crowd.index.slots
+    const zone = crowd.index.openZone()
+    for (let i = 1; i <= 300_000; i++) crowd.insert(zone * 16384 + ((i / 28) | 0))
+    expect(crowd.index.slots).toBe(slots)
+    const { entries, states } = crowd.index.memoryBytes()
+    expect((entries + states) / 300_000).toBeLessThan(4.25)
+    expect(crowd.check()).toBeLessThan((2 * 300_000) / 2 ** 31)
   })
 
   test('large objects first: tags move to the plane, and back when small ones come', () => {
