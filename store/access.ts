@@ -6,7 +6,7 @@ import type { Clock } from './clock.js'
 import type { DriveReader } from './drive-reader.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
-import { KeptView } from './kept-view.js'
+import { copyWords, KeptView } from './kept-view.js'
 import type { RecordCache } from './record-cache.js'
 
 export type Key = string | Uint8Array
@@ -125,7 +125,7 @@ export class Access {
     if (length > COPY_BYTES_MAX) {
       target.set(bytes.subarray(valueAt, valueAt + length))
     } else if (this.#target.isOf(target)) {
-      copyWords(view, valueAt, this.#target.view, length)
+      copyWords(view, valueAt, this.#target.view, 0, length)
     } else {
       for (let index = 0; index < length; index++) target[index] = bytes[valueAt + index]!
     }
@@ -160,13 +160,4 @@ export class Access {
     cache.times[CACHE_DEADLINE] = this.engine.cells[DEADLINE]!
     cache.insert(keys.bytes, this.engine.keyBytes, keys.place, keys.tag, value, at, length, locator)
   }
-}
-
-/** Four bytes at a time. */
-function copyWords(from: DataView, at: number, to: DataView, count: number): void {
-  const words = count & ~3
-  for (let index = 0; index < words; index += 4) {
-    to.setInt32(index, from.getInt32(at + index, true), true)
-  }
-  for (let index = words; index < count; index++) to.setUint8(index, from.getUint8(at + index))
 }

@@ -21,3 +21,19 @@ export class KeptView {
     return true
   }
 }
+
+/** Copies `count` bytes from `at` on to `start` on, word by word. */
+export function copyWords(
+  from: DataView,
+  at: number,
+  to: DataView,
+  start: number,
+  count: number,
+): void {
+  let i = 0
+  for (; i + 8 <= count; i += 8) {
+    to.setUint32(start + i, from.getUint32(at + i, true), true)
+    to.setUint32(start + i + 4, from.getUint32(at + i + 4, true), true)
+  }
+  for (; i < count; i++) to.setUint8(start + i, from.getUint8(at + i))
+}

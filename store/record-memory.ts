@@ -18,7 +18,7 @@
  * and the array that the caller also used the time before (a view of it is kept). Other copies are the engine's, which take a view
  * each: a hundred bytes of garbage. Nothing else here allocates but for the constructor.
  */
-import { KeptView } from './kept-view.js'
+import { copyWords, KeptView } from './kept-view.js'
 
 export const GRANULE_BYTES = 8
 export const HEADER_GRANULES = 4
@@ -43,15 +43,6 @@ export function recordGranules(keyBytes: number, valueBytes: number): number {
 
 /** Of the processor, and so of the words of this memory. */
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
-
-function copyWords(from: DataView, at: number, to: DataView, start: number, count: number): void {
-  let i = 0
-  for (; i + 8 <= count; i += 8) {
-    to.setUint32(start + i, from.getUint32(at + i, true), true)
-    to.setUint32(start + i + 4, from.getUint32(at + i + 4, true), true)
-  }
-  for (; i < count; i++) to.setUint8(start + i, from.getUint8(at + i))
-}
 
 export class RecordMemory {
   readonly segments: number
