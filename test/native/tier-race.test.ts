@@ -34,7 +34,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-/** What a block may be, after whatever was under way. */
+/** What a block may be, after whatever was under way: before it, and after it. */
 function mayBe(
   region: number,
   block: number,
@@ -53,6 +53,17 @@ function mayBe(
   return op === race.OP_RESET ? [now, zeros] : [now]
 }
 
+/**
+ * Whether a block is one of what it may be. What was being written when the process died may be partly there, within a block
+ * as well: the copy of a part of a page into memory is no system call, and the kernel issues the request again
+ * (UBLK_F_USER_RECOVERY_REISSUE). Seen in CI with seed 293979683.
+ */
+function isAllowed(found: Uint8Array, allowed: readonly Uint8Array[], words: Int32Array): boolean {
+  if (allowed.some(one => Buffer.compare(one, found) === 0)) return true
+  if (words[race.OP] === race.OP_RESET || allowed.length === 1) return false
+  return found.every((byte, i) => allowed.some(one => one[i] === byte))
+}
+
 function verify(media: NativeMedia, what: string): void {
   const buffer = new Uint8Array(readFileSync(join(directory, 'journal'))).buffer
   const bytes = new Uint8Array(race.REGION_BYTES)
@@ -61,7 +72,7 @@ function verify(media: NativeMedia, what: string): void {
     expect(media.read(region * race.REGION_BYTES, bytes), what).toBe(bytes.length)
     for (let block = 0; block < race.BLOCKS; block++) {
       const found = bytes.subarray(block * race.BLOCK, (block + 1) * race.BLOCK)
-      if (mayBe(region, block, journal).some(one => Buffer.compare(one, found) === 0)) continue
+      if (isAllowed(found, mayBe(region, block, journal), journal.words)) continue
       expect.fail(`${what}: region ${region} block ${block} differs, journal ${journal.words}`)
     }
   }
