@@ -28,7 +28,7 @@ import { isSample } from './layouts.js'
 import { makeZonefs } from './zonefs.js'
 
 const MIB = 1024 * 1024
-const KILLS = isSample ? 5 : 10
+const KILLS = isSample ? 3 : 10
 const KILLS_APPENDING = 4
 
 afterEach(() => expect(newKernelWarnings()).toEqual([]))
