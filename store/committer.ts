@@ -8,6 +8,7 @@
 import type { Burials } from './burials.js'
 import { StoreError } from './errors.js'
 import { PAGE_BYTES } from './layout.js'
+import type { LeavingZones } from './leaving-zones.js'
 import { type MarkList, writeMarks } from './marks.js'
 import type { ZoneIo } from './zone-io.js'
 import type { ZoneKeeper } from './zone-keeper.js'
@@ -23,6 +24,7 @@ export interface CommitterParts {
   readonly context: WriterContext
   readonly burials: Burials
   readonly keeper: ZoneKeeper
+  readonly leaving: LeavingZones
 }
 
 export class Committer {
@@ -51,8 +53,11 @@ export class Committer {
 
   /** Commits if there is anything to, unless a commit is under way. A failure is that of the next commit asked for. */
   commitSoon(): void {
-    const { writers, marks } = this.parts
-    const isDirty = writers.some(writer => writer.isDirty) || marks.some(list => list.length > 0)
+    const { writers, marks, leaving } = this.parts
+    const isDirty =
+      leaving.count > 0 ||
+      writers.some(writer => writer.isDirty) ||
+      marks.some(list => list.length > 0)
     if (isDirty && this.#running === null) this.#start().catch(error => this.noteFailure(error))
   }
 
@@ -70,8 +75,9 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const { writers, marks, burials, keeper } = this.parts
+    const { marks, burials, keeper } = this.parts
     await burials.settled()
+    const leaving = await this.parts.leaving.carry()
     const taken = marks.map(list => list.take())
     const emptied = keeper.takeEmptied()
     try {
@@ -81,9 +87,10 @@ export class Committer {
       for (const [lifetimeClass, list] of taken.entries()) {
         if (list.length === 0) continue
         hasMarks = true
-        await this.#write(writers[lifetimeClass]!, list)
+        await this.#write(lifetimeClass, list)
       }
       if (hasMarks) await this.#flush()
+      if (leaving.length > 0) await this.parts.leaving.reset(leaving)
     } catch (error) {
       for (const [lifetimeClass, list] of taken.entries()) marks[lifetimeClass]!.addAll(list)
       throw error
@@ -105,20 +112,10 @@ export class Committer {
     this.flushes++
   }
 
-  async #write(writer: ZoneWriter, list: MarkList): Promise<void> {
-    const { io, zones, context } = this.parts
+  async #write(lifetimeClass: number, list: MarkList): Promise<void> {
+    const { zones, context } = this.parts
     for (let from = 0; from < list.length; ) {
-      const page = writer.takeMarksPage()
-      if (page === BUSY) {
-        await io.progress()
-        continue
-      }
-      if (page < 0) {
-        throw new StoreError(
-          'STORE_ERR_FULL',
-          'no zone is free for the marks of deleted objects: they may be back after a restart; let objects expire, or open the store with eviction',
-        )
-      }
+      const [writer, page] = await this.#marksPage(lifetimeClass)
       const { vzone } = writer
       from += writeMarks(writer.stage!.bytes, page * PAGE_BYTES, context.nextSequence(), list, from)
       zones.marks[vzone]!++
@@ -126,6 +123,41 @@ export class Committer {
       context.ledger.marks += PAGE_BYTES
     }
   }
+
+  /**
+   * A page of the class's own zone, or of any: what marks are in lives as long as they have to. Without waiting for a zone
+   * that only this commit gives back.
+   */
+  async #marksPage(lifetimeClass: number): Promise<readonly [ZoneWriter, number]> {
+    const { io, keeper, writers } = this.parts
+    const own = writers[lifetimeClass]!
+    for (;;) {
+      const page = own.takeMarksPage()
+      if (page >= 0) return [own, page]
+      if (page === BUSY && !io.isIdle) {
+        await io.progress()
+        continue
+      }
+      keeper.isForMarks = true
+      try {
+        const open = writers.filter(writer => writer.vzone >= 0)
+        for (const writer of [...open, own, ...writers]) {
+          const other = writer.takeMarksPage()
+          if (other >= 0) return [writer, other]
+        }
+      } finally {
+        keeper.isForMarks = false
+      }
+      if (io.isIdle) throw noZoneForMarks()
+    }
+  }
+}
+
+function noZoneForMarks(): StoreError {
+  return new StoreError(
+    'STORE_ERR_FULL',
+    'no zone is free for the marks of deleted objects: they may be back after a restart; let objects expire, or open the store with eviction',
+  )
 }
 
 function deviceError(what: string, cause: unknown): StoreError {

@@ -6,29 +6,22 @@ import { openDevice } from '../devices/index.js'
 import type { ZonedDevice } from '../zone-model/index.js'
 import { Access } from './access.js'
 import { Burials } from './burials.js'
-import { CELL_COUNT } from './cells.js'
 import { Clock } from './clock.js'
 import { Committer } from './committer.js'
 import { DriveReader } from './drive-reader.js'
-import { Engine } from './engine.js'
 import { StoreError } from './errors.js'
-import { KeyHash } from './key-hash.js'
 import { PAGE_BYTES } from './layout.js'
 import { LifetimeClasses } from './lifetime-classes.js'
-import { MarkList } from './marks.js'
-import { ObjectIndex } from './object-index.js'
 import { checkOptions, type StoreOptions, type StoreSettings } from './options.js'
 import { RecordCache } from './record-cache.js'
 import { Recovery } from './recovery.js'
 import { Scanner } from './scanner.js'
+import { makeSpace } from './space.js'
 import { collectStats } from './stats.js'
 import { Store } from './store.js'
 import { Ticker } from './ticker.js'
-import { SharedContext } from './writer-context.js'
 import type { StoreIdentity } from './zone-header.js'
 import { ZoneIo } from './zone-io.js'
-import { ZoneKeeper } from './zone-keeper.js'
-import { ZoneWriter } from './zone-writer.js'
 import { Zones } from './zones.js'
 
 const VALUE_BYTES_MAX = 64 * 1024 * 1024
@@ -70,50 +63,35 @@ async function openOn(
   const pagesPerZone = pagesOf(device)
   const { geometry } = device
   const isVolatile = device.direct !== undefined
-  const cells = new Float64Array(CELL_COUNT)
   const zones = new Zones(geometry.zoneCount)
-  const writers: ZoneWriter[] = []
-  // Committer and keeper are there before the first write can fail.
+  // Space and committer are there before the first write can fail.
   const io = new ZoneIo(device, (zone, error) => {
     committer.noteFailure(error)
     const vzone = zones.virtualOf[zone]!
-    if (vzone >= 0) keeper.drop(vzone, 'failed')
+    if (vzone >= 0) space.keeper.drop(vzone, 'failed')
   })
   const zonesMax = Math.min(geometry.zoneCount, Math.floor(PAGES_MAX / pagesPerZone) - 1)
   const recovery = new Recovery(io, pagesPerZone, zonesMax, options.onProgress)
-  const identity =
-    (await recovery.inspect(options.format === true)) ?? newIdentity(options.identity)
-  const index = new ObjectIndex({ pagesPerZone, zones: zonesMax })
-  const classes = classesFor(device, options, settings, clock.now())
-  const evicts = settings.eviction !== 'noeviction'
-  const keeper = new ZoneKeeper({ zones, index, io, writers, evicts })
-  const stagesMax = 2 * classes.count
-  const context = new SharedContext(
-    ...([zones, io, identity, pagesPerZone, isVolatile, stagesMax, cells, classes] as const),
-  )
-  context.bind(keeper)
-  for (let each = 0; each < classes.count; each++) writers.push(new ZoneWriter(context, each))
-  const marks = writers.map(() => new MarkList())
-  const { ledger } = context
-  const keys = new KeyHash(identity.seeds[0], identity.seeds[1])
-  const engine = new Engine({
-    ...{ keys, index, zones, keeper, writers, classes, ledger, pagesPerZone, cells },
-    marks: isVolatile ? null : marks,
+  const found = await recovery.inspect(options.format === true)
+  const space = makeSpace({
+    ...{ io, zones, pagesPerZone, zonesMax },
+    identity: found ?? newIdentity(options.identity),
+    classes: classesFor(device, options, settings, clock.now()),
+    evicts: settings.eviction !== 'noeviction',
   })
-  clock.read(cells)
-  const report = await recovery.load(engine, context, clock.now())
+  const { engine, keeper } = space
+  clock.read(engine.cells)
+  const report = await recovery.load(engine, space.context, clock.now())
   const hasCache = !isVolatile && settings.cacheBytes > 0
   const cache = hasCache ? new RecordCache({ capacityBytes: settings.cacheBytes }) : null
   const reader = new DriveReader(engine, io, key => access.load(key))
   const burials = new Burials(reader)
   const scanner = new Scanner(engine, reader, clock)
-  const committer = new Committer({ io, zones, writers, marks, context, burials, keeper })
+  const committer = new Committer({ ...space, io, burials })
   const access: Access = new Access(engine, reader, cache, clock)
   const ticker = new Ticker(settings.commitInterval, () => {
     store.tick(clock.now())
-    // In memory a stage is as safe as the drive: half-filled slabs stay open.
-    if (!isVolatile && settings.durability !== 'none') committer.commitSoon()
-    else if (!isVolatile) committer.submit()
+    if (!isVolatile) commitNow(committer, settings)
     return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({
@@ -127,6 +105,12 @@ async function openOn(
   })
   if (options.now === undefined) ticker.start()
   return store
+}
+
+/** What the timer does. In memory a stage is as safe as the drive: there half-filled slabs stay open. */
+function commitNow(committer: Committer, { durability }: StoreSettings): void {
+  if (durability === 'none') committer.submit()
+  else committer.commitSoon()
 }
 
 function pagesOf({ geometry }: ZonedDevice): number {

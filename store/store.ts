@@ -86,7 +86,7 @@ export class Store implements AsyncDisposable {
       if (result === REFUSED) return false
       if (result === NO_ROOM) throw full()
       if (result !== BUSY) break
-      await this.parts.io.progress()
+      await this.#room()
     }
     await this.parts.burials.room()
     if (this.parts.settings.durability === 'sync') await this.parts.committer.commit()
@@ -326,6 +326,12 @@ export class Store implements AsyncDisposable {
       burials.add(access.keyAtHand(), locators)
     }
     return result
+  }
+
+  /** After BUSY. With nothing under way it is the commit that gives zones back (leaving-zones.ts). */
+  #room(): Promise<void> {
+    const { io, committer } = this.parts
+    return io.isIdle ? committer.commit() : io.progress()
   }
 
   /** Calls `put` if the condition holds at that moment. */

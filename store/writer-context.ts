@@ -38,6 +38,10 @@ export class SharedContext implements WriterContext {
     return this.#keeper!.take(lifetimeClass, this.cells[NOW]!)
   }
 
+  mustWait(): boolean {
+    return this.#keeper!.mustWait(this.cells[NOW]!)
+  }
+
   nextSequence(): number {
     return this.#sequence++
   }

@@ -90,6 +90,16 @@ export class ZoneIo {
     while (this.#pagesDone[zone]! <= page && this.#tails.has(zone)) await this.#tails.get(zone)
   }
 
+  /** Resolves when what has been asked of the zone up to now is done. */
+  async idle(zone: number): Promise<void> {
+    await this.#tails.get(zone)
+  }
+
+  /** Whether nothing is under way: `progress` would not wait. */
+  get isIdle(): boolean {
+    return this.#tails.size === 0
+  }
+
   /** Resolves when the next thing under way is done; at once when there is none. */
   async progress(): Promise<void> {
     if (this.#tails.size > 0) await Promise.race(this.#tails.values())

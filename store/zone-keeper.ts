@@ -6,6 +6,7 @@
  * time, and the device resets the zone.
  */
 import type { ZonedDevice } from '../zone-model/index.js'
+import type { LeavingZones } from './leaving-zones.js'
 import type { ObjectIndex } from './object-index.js'
 import type { ZoneIo } from './zone-io.js'
 import { BUSY, NO_ROOM, type ZoneWriter } from './zone-writer.js'
@@ -20,12 +21,17 @@ export interface ZoneView {
   readonly view: DataView
 }
 
+/** Of fewer zones none is kept back. */
+const RESERVING_ZONES_MIN = 4
+
 export interface ZoneKeeperOptions {
   readonly zones: Zones
   readonly index: ObjectIndex
   readonly io: ZoneIo
   /** Whether a zone whose objects live may go when there is no other room. */
   readonly evicts: boolean
+  /** Where a zone goes whose marks are still needed; null where nobody outlives the drive. */
+  readonly leaving: LeavingZones | null
   /** The writers, by lifetime class. */
   readonly writers: readonly ZoneWriter[]
 }
@@ -37,10 +43,17 @@ export class ZoneKeeper {
   /** The bytes of each zone in use, by virtual zone; only of devices with direct access. */
   readonly views: (ZoneView | null)[] = []
   readonly #emptied: number[] = []
+  /** Marks that a commit has to write may have the last zones: they are what gives others back. */
+  isForMarks = false
+  /** Free zones that objects leave to marks. */
+  readonly #reserve: number
   #zoneSequence = 1
   #resetting = 0
 
-  constructor(private readonly options: ZoneKeeperOptions) {}
+  constructor(private readonly options: ZoneKeeperOptions) {
+    const { leaving, zones } = options
+    this.#reserve = leaving === null || zones.virtualOf.length < RESERVING_ZONES_MIN ? 0 : 1
+  }
 
   get #device(): ZonedDevice {
     return this.options.io.device
@@ -51,19 +64,38 @@ export class ZoneKeeper {
     this.#zoneSequence = sequence
   }
 
-  /** An empty zone for a class: its virtual zone, NO_ROOM, or BUSY while one is being reset. */
+  /** An empty zone for a class: its virtual zone, NO_ROOM, or BUSY while one is being reset or waits for a commit. */
   take(lifetimeClass: number, nowMs: number): number {
     const { zones, index } = this.options
-    let physical = zones.takeFree()
-    if (physical < 0) {
-      if (this.expire(nowMs) === 0 && this.#resetting === 0 && !this.#evict()) return NO_ROOM
-      physical = zones.takeFree()
-      if (physical < 0) return this.#resetting > 0 ? BUSY : NO_ROOM
+    if (!this.#hasFree) {
+      if (this.expire(nowMs) === 0 && !this.#isExpecting && !this.#evict()) return NO_ROOM
+      if (!this.#hasFree) return this.#isExpecting ? BUSY : NO_ROOM
     }
+    const physical = zones.takeFree()
     const vzone = index.openZone()
     zones.open(vzone, physical, this.#zoneSequence++, lifetimeClass)
     this.look(vzone)
     return vzone
+  }
+
+  /**
+   * Whether objects have to wait, in open zones too: marks have taken the last zone, and until an eviction has given one
+   * back the rest of theirs is all the room that the next zone's marks have.
+   */
+  mustWait(nowMs: number): boolean {
+    const { zones, evicts } = this.options
+    if (!evicts || this.isForMarks || zones.freeCount >= this.#reserve) return false
+    if (this.expire(nowMs) === 0 && !this.#isExpecting) this.#evict()
+    return this.#isExpecting
+  }
+
+  get #hasFree(): boolean {
+    return this.options.zones.freeCount > (this.isForMarks ? 0 : this.#reserve)
+  }
+
+  /** Whether a zone is on its way back. */
+  get #isExpecting(): boolean {
+    return this.#resetting > 0 || (this.options.leaving?.count ?? 0) > 0
   }
 
   /** Keeps the view of a zone that has been opened or found. */
@@ -133,17 +165,28 @@ export class ZoneKeeper {
 
   /** Takes a zone back, whatever is in it. */
   drop(vzone: number, cause: DropCause): void {
-    const { zones, index, io, writers } = this.options
+    const { zones, index, io, writers, leaving } = this.options
     this.drops[cause]++
-    if (cause === 'evicted' || cause === 'failed') this.recordsLost += zones.liveRecords[vzone]!
+    const isLoss = cause === 'evicted' || cause === 'failed'
+    if (isLoss) this.recordsLost += zones.liveRecords[vzone]!
     const writer = writers[zones.lifetimeClass[vzone]!]!
-    if (writer.vzone === vzone) writer.abandon()
+    if (writer.vzone === vzone) {
+      // Marks may be in its stage.
+      if (cause === 'evicted') writer.submit()
+      writer.abandon()
+    }
     const physical = zones.physical[vzone]!
+    const isLeaving = isLoss && zones.marks[vzone] !== 0 && leaving !== null
+    if (isLeaving) {
+      const isUsable = cause === 'evicted'
+      const pages = zones.pagesUsed[vzone]!
+      leaving.add({ physical, sequence: zones.sequence[vzone]!, pages, isUsable })
+    }
     zones.state[vzone] = ZONE_DROPPED
     index.dropZone(vzone)
     zones.forget(vzone)
     this.views[vzone] = null
-    if (cause === 'failed') return
+    if (cause === 'failed' || isLeaving) return
     this.#resetting++
     io.reset(physical, isReset => {
       this.#resetting--
@@ -151,16 +194,30 @@ export class ZoneKeeper {
     })
   }
 
-  /** The zone of least use: fewest reads for the room that it takes; of equals the one that ends first. */
+  /**
+   * The zone of least use: fewest reads; of equals the one that ends first. Without a zone for marks one that has none is
+   * better.
+   */
   #evict(): boolean {
     const { zones, evicts } = this.options
     if (!evicts) return false
+    let victim = zones.freeCount < this.#reserve ? this.#leastUsed(true) : -1
+    if (victim < 0) victim = this.#leastUsed(false)
+    if (victim < 0) victim = this.#oldestOpen()
+    if (victim < 0) return false
+    this.drop(victim, 'evicted')
+    return true
+  }
+
+  #leastUsed(isWithoutMarks: boolean): number {
+    const { zones } = this.options
     let victim = -1
     let least = Number.POSITIVE_INFINITY
     let ends = Number.POSITIVE_INFINITY
     for (let physical = 0; physical < zones.virtualOf.length; physical++) {
       const vzone = zones.virtualOf[physical]!
       if (vzone < 0 || zones.state[vzone] !== ZONE_SEALED) continue
+      if (isWithoutMarks && zones.marks[vzone] !== 0) continue
       const use = zones.hits[vzone]!
       const last = zones.lastDeadlineMs[vzone]!
       zones.hits[vzone] = use >>> 1
@@ -169,10 +226,7 @@ export class ZoneKeeper {
       least = use
       ends = last
     }
-    if (victim < 0) victim = this.#oldestOpen()
-    if (victim < 0) return false
-    this.drop(victim, 'evicted')
-    return true
+    return victim
   }
 
   /** With as many classes as zones, all may be open: then the one with most in it goes. */

@@ -45,6 +45,8 @@ export interface WriterContext {
   readonly classes: { rangeOf(lifetimeClass: number): readonly [number, number] }
   /** A new virtual zone for a class, NO_ROOM or BUSY. */
   takeZone(lifetimeClass: number): number
+  /** Whether no page may be taken for objects now: BUSY. */
+  mustWait(): boolean
   nextSequence(): number
   /** The sequence that comes next, not taken. */
   readonly sequence: number
@@ -92,6 +94,7 @@ export class ZoneWriter {
 
   /** Makes a slab of a size class in the stage. Gives its stage page, NO_ROOM or BUSY. */
   beginSlab(sizeClass: number): number {
+    if (this.context.mustWait()) return BUSY
     const before = this.openPages[sizeClass]!
     if (before >= 0) this.#seal(before, sizeClass)
     const result = this.#makeRoom(1, slotCountOf[sizeClass]!)
@@ -133,6 +136,7 @@ export class ZoneWriter {
 
   /** Takes `pages` for a run; `write` is called at once with their memory. Gives the zone's page, NO_ROOM or BUSY. */
   appendRun(pages: number, place: number, tag: number, write: RunWriter): number {
+    if (this.context.mustWait()) return BUSY
     const result = this.#makeRoom(pages, 1)
     if (result < 0) return result
     if (pages > STAGE_PAGES) return this.#appendLong(pages, place, tag, write)

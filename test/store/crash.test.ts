@@ -5,11 +5,18 @@ import { expect, test } from 'vitest'
 import { Prng } from '../fakes/prng.js'
 import { Life } from './life.js'
 
-test('what was flushed is there after a power cut, and nothing deleted, expired or torn is', async () => {
-  const prng = Prng.fromEnvironment('store crash')
+test.each([
+  ['noeviction', 8],
+  ['evict', 6],
+] as const)('%s: what was flushed is there after a power cut, and nothing deleted, expired or torn is', async (eviction, lives) => {
+  const prng = Prng.fromEnvironment(`store crash, ${eviction}`)
   let resets = 0
-  for (let life = 0; life < 12; life++) {
-    resets += (await new Life(prng.seed + life).run(15)).resets
+  let evictions = 0
+  for (let life = 0; life < lives; life++) {
+    const result = await new Life(prng.seed + life, eviction).run(15)
+    resets += result.resets
+    evictions += result.evictions
   }
   expect(resets).toBeGreaterThan(0)
+  if (eviction !== 'noeviction') expect(evictions).toBeGreaterThan(lives)
 })

@@ -12,6 +12,9 @@ interface State {
 const ABSENT: State = { value: null, deadlineMs: Number.POSITIVE_INFINITY }
 
 export class History {
+  /** `evicts`: any object may be gone at any time, as long as what is there is right. */
+  constructor(private readonly evicts = false) {}
+
   readonly #states = new Map<string, State[]>()
   /** Index of the first state that a power cut may leave. */
   readonly #durable = new Map<string, number>()
@@ -26,6 +29,11 @@ export class History {
 
   delete(key: string): void {
     this.#statesOf(key).push(ABSENT)
+  }
+
+  /** Whether a running store may answer so. */
+  isRight(key: string, answer: string | undefined, nowMs: number): boolean {
+    return answer === this.get(key, nowMs) || (this.evicts && answer === undefined)
   }
 
   /** The value now, undefined when there is none. */
@@ -47,6 +55,7 @@ export class History {
 
   /** After a power cut: fails unless the answer is that of a state that may have been left; then that is the state. */
   settle(key: string, answer: string | undefined, nowMs: number, note: string): void {
+    if (this.evicts && answer === undefined) return
     const states = this.#statesOf(key)
     const first = this.#durable.get(key) ?? 0
     const allowed = states.slice(first)

@@ -1,12 +1,14 @@
 /**
  * A life of a store on a drive that loses power: random operations, a cut somewhere, a restart, and every key is looked at.
  */
-import { open, type Store } from '../../store/index.js'
+import { type Eviction, open, type Store } from '../../store/index.js'
 import { Prng } from '../fakes/prng.js'
 import { CrashDrive } from './crash-drive.js'
 import { History } from './history.js'
 
 const ZONE_BYTES = 256 * 1024
+/** So that zones are filled and evicted within a life. */
+const EVICTING_ZONE_BYTES = 64 * 1024
 const KEYS = 60
 /** The store is noticed to be dead after so many operations that it could not do. */
 const OPERATIONS = 120
@@ -15,37 +17,50 @@ export interface LifeResult {
   readonly cuts: number
   readonly operations: number
   readonly resets: number
+  /** Of them, by eviction. */
+  readonly evictions: number
 }
 
 export class Life {
   readonly #prng: Prng
-  readonly #history = new History()
+  readonly #history: History
   readonly #drive: CrashDrive
   #nowMs = 1_700_000_000_000
   #operations = 0
   #serial = 0
 
-  constructor(readonly seed: number) {
-    this.#prng = new Prng(seed)
+  /** `eviction` other than 'noeviction': on a drive that is always too small. */
+  constructor(
+    readonly seed: number,
+    readonly eviction: Eviction,
+  ) {
+    const evicts = eviction !== 'noeviction'
+    const prng = new Prng(seed)
+    this.#prng = prng
+    this.#history = new History(evicts)
+    const zoneBytes = evicts ? EVICTING_ZONE_BYTES : ZONE_BYTES
     this.#drive = new CrashDrive(
       {
-        zoneCount: 40,
-        zoneSizeBytes: ZONE_BYTES,
-        zoneCapacityBytes: ZONE_BYTES - 4096 * this.#prng.below(3),
-        maxActive: 6 + this.#prng.below(6),
+        zoneCount: evicts ? 8 + prng.below(10) : 40,
+        zoneSizeBytes: zoneBytes,
+        zoneCapacityBytes: zoneBytes - 4096 * prng.below(3),
+        maxActive: evicts ? 3 + prng.below(4) : 6 + prng.below(6),
       },
-      this.#prng,
+      prng,
     )
   }
 
   /** So many power cuts, each with a restart behind it. Throws what the history says. */
   async run(cuts: number): Promise<LifeResult> {
     let resets = 0
+    let evictions = 0
     for (let cut = 0; cut < cuts; cut++) {
       let store = await this.#open()
       this.#drive.failAfter(this.#prng.below(60))
       await this.#live(store)
-      resets += Object.values(store.stats().drops).reduce((sum, count) => sum + count, 0)
+      const { drops } = store.stats()
+      resets += Object.values(drops).reduce((sum, count) => sum + count, 0)
+      evictions += drops.evicted
       this.#drive.isOff = true
       await store.close().catch(() => {})
       this.#drive.revive()
@@ -54,14 +69,14 @@ export class Life {
       await this.#check(store, `seed ${this.seed}, cut ${cut}`)
       await store.close()
     }
-    return { cuts, operations: this.#operations, resets }
+    return { cuts, operations: this.#operations, resets, evictions }
   }
 
   #open(): Promise<Store> {
     return open({
       device: this.#drive,
       now: () => this.#nowMs,
-      eviction: 'noeviction',
+      eviction: this.eviction,
       cacheBytes: this.#prng.chance(0.5) ? 0 : 256 * 1024,
       durability: 'interval',
       identity: new Uint8Array(16).fill(this.seed),
@@ -115,8 +130,8 @@ export class Life {
     const key = this.#key()
     const answer = await store.get(key)
     if (this.#drive.isOff) return
+    if (this.#history.isRight(key, answer?.toString(), this.#nowMs)) return
     const expected = this.#history.get(key, this.#nowMs)
-    if (answer?.toString() === expected) return
     const told = `${answer?.toString().slice(0, 8)}, and not ${expected?.slice(0, 8)}`
     throw new Error(`seed ${this.seed}: ${key} is ${told}`)
   }
