@@ -44,6 +44,7 @@ const COMPONENTS: readonly (readonly [keyof MemoryLedger, string])[] = [
   ['writers', 'open zones'],
   ['marks', 'marks'],
   ['cache', 'cache'],
+  ['heat', 'heat of keys'],
   ['drive', 'drive'],
 ]
 
@@ -69,9 +70,15 @@ export function zonesField({ zones }: StoreStats): Field {
   ]
 }
 
-export function dropFields({ drops, objectsLost }: StoreStats): Field[] {
+export function dropFields({ drops, objectsLost, objectsMoved }: StoreStats): Field[] {
   const causes = Object.entries(drops).filter(([, count]) => count > 0)
-  const lost = objectsLost === 0 ? [] : [['lost', plural(objectsLost, 'object')] as Field]
+  const counts = [
+    ['lost', objectsLost],
+    ['moved', objectsMoved],
+  ] as const
+  const lost = counts.flatMap(([name, count]): Field[] =>
+    count === 0 ? [] : [[name, plural(count, 'object')]],
+  )
   if (causes.length === 0) return lost
   const text = causes.map(([cause, count]) => `${formatCount(count)} ${cause}`).join(', ')
   return [['zones taken back', text], ...lost]

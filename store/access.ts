@@ -54,12 +54,16 @@ export class Access {
   look(key: Key): number {
     this.load(key)
     const { engine, cache } = this
-    if (cache !== null && this.#findCached(cache)) return FOUND
+    if (cache !== null && this.#findCached(cache)) {
+      // Its zone may be another one by now: then that looks a little warmer.
+      engine.countHit(cache.locatorOf(this.#cached))
+      return FOUND
+    }
     this.#cached = -1
     const result = engine.find()
     if (result !== FOUND) return result
     if (!engine.foundLives()) return MISSING
-    engine.countHit()
+    engine.countHit(engine.found.locator)
     return FOUND
   }
 
@@ -87,7 +91,7 @@ export class Access {
       const isAlive = resolved === FOUND && this.engine.foundLives()
       this.#cached = -1
       if (isAlive) {
-        this.engine.countHit()
+        this.engine.countHit(this.engine.found.locator)
         this.#keepFound()
       }
       return use(isAlive)

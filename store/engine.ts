@@ -7,6 +7,7 @@
  */
 import { DEADLINE, NOW } from './cells.js'
 import { FoundRecord, RUN_SLOT } from './found-record.js'
+import type { Heat } from './heat.js'
 import { KEY_BYTES_MAX, type KeyHash } from './key-hash.js'
 import { AT_KIND, KIND_RUN, PAGE_BYTES } from './layout.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
@@ -43,6 +44,8 @@ export interface EngineParts {
   readonly marks: readonly MarkList[] | null
   readonly pagesPerZone: number
   readonly cells: Float64Array
+  /** Which keys are read often; null when nobody asks. */
+  readonly heat: Heat | null
 }
 
 export class Engine {
@@ -70,6 +73,7 @@ export class Engine {
   readonly #writers: readonly ZoneWriter[]
   readonly #views: readonly (ZoneView | null)[]
   readonly #pagesPerZone: number
+  readonly #heat: Heat | null
 
   constructor(readonly parts: EngineParts) {
     this.cells = parts.cells
@@ -79,6 +83,7 @@ export class Engine {
     this.#writers = parts.writers
     this.#views = parts.keeper.views
     this.#pagesPerZone = parts.pagesPerZone
+    this.#heat = parts.heat
   }
 
   /** Loads a key; false when it is empty or longer than 250 bytes. */
@@ -86,6 +91,12 @@ export class Engine {
     const length = this.#keys.hash(key)
     this.keyBytes = length
     return length > 0 && length <= KEY_BYTES_MAX
+  }
+
+  /** Loads a key that lies in a page. */
+  loadKeyIn(page: Uint8Array, at: number, keyBytes: number): void {
+    this.#keys.hashIn(page, at, keyBytes)
+    this.keyBytes = keyBytes
   }
 
   /** Looks for the key at hand. MISSING, FOUND (past its deadline or not), or ON_DRIVE. */
@@ -183,9 +194,10 @@ export class Engine {
     return this.#writtenLocator
   }
 
-  /** Counts a read of what was found. */
-  countHit(): void {
-    this.#zones.hits[(this.found.locator / this.#pagesPerZone) | 0]!++
+  /** Counts a read of the key at hand, which is in this page. */
+  countHit(locator: number): void {
+    this.#zones.hits[(locator / this.#pagesPerZone) | 0]!++
+    if (this.#heat !== null) this.#heat.note(this.#keys.place, this.#keys.tag)
   }
 
   /**

@@ -40,6 +40,13 @@ export class KeyHash {
     return length
   }
 
+  /** As `hash`, of a key that lies in a page: 1 to 250 bytes. */
+  hashIn(page: Uint8Array, at: number, length: number): void {
+    const { bytes } = this
+    for (let i = 0; i < length; i++) bytes[i] = page[at + i]!
+    this.#mix(length)
+  }
+
   #takeBytes(key: Uint8Array): number {
     const { bytes } = this
     const { length } = key

@@ -15,6 +15,7 @@ import { LifetimeClasses } from './lifetime-classes.js'
 import { checkOptions, type StoreOptions, type StoreSettings } from './options.js'
 import { RecordCache } from './record-cache.js'
 import { Recovery } from './recovery.js'
+import { Reinserter } from './reinserter.js'
 import { Scanner } from './scanner.js'
 import { makeSpace } from './space.js'
 import { collectStats } from './stats.js'
@@ -78,6 +79,7 @@ async function openOn(
     identity: found ?? newIdentity(options.identity),
     classes: classesFor(device, options, settings, clock.now()),
     evicts: settings.eviction !== 'noeviction',
+    reinserts: settings.eviction === 'reinsert',
   })
   const { engine, keeper } = space
   clock.read(engine.cells)
@@ -87,6 +89,8 @@ async function openOn(
   const reader = new DriveReader(engine, io, key => access.load(key))
   const burials = new Burials(reader)
   const scanner = new Scanner(engine, reader, clock)
+  const { heat } = engine.parts
+  const reinserter = heat === null ? null : new Reinserter(engine, io, heat, clock)
   const committer = new Committer({ ...space, io, burials })
   const access: Access = new Access(engine, reader, cache, clock)
   const ticker = new Ticker(settings.commitInterval, () => {
@@ -95,11 +99,12 @@ async function openOn(
     return keeper.nextDeadlineMs - clock.now()
   })
   const store: Store = new Store({
-    ...{ access, engine, io, burials, scanner, committer, settings, report, clock },
+    ...{ access, engine, io, burials, scanner, committer, reinserter, settings, report, clock },
     valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
     statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
     release: async () => {
       ticker.stop()
+      reinserter?.stop()
       await device.dispose()
     },
   })

@@ -8,7 +8,7 @@ import { CACHE_BYTES_MAX, CACHE_BYTES_MIN } from './cache-plan.js'
 import { StoreError } from './errors.js'
 
 export type Durability = 'none' | 'interval' | 'sync'
-export type Eviction = 'evict' | 'noeviction'
+export type Eviction = 'evict' | 'noeviction' | 'reinsert'
 
 /** Times in milliseconds. */
 export interface StoreOptions {
@@ -64,9 +64,9 @@ export const STORE_OPTIONS: readonly OptionRow[] = [
   {
     name: 'eviction',
     type: 'choice',
-    choices: ['evict', 'noeviction'],
+    choices: ['evict', 'noeviction', 'reinsert'],
     default: 'evict',
-    doc: 'when the device is full: the zone of least use goes; or `set` is refused',
+    doc: 'when the device is full: the zone of least use goes; or `set` is refused; or the zone goes, but what was read often of late moves before',
   },
   {
     name: 'cacheBytes',

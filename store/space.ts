@@ -3,6 +3,7 @@
  */
 import { CELL_COUNT } from './cells.js'
 import { Engine } from './engine.js'
+import { Heat } from './heat.js'
 import { KeyHash } from './key-hash.js'
 import { LeavingZones } from './leaving-zones.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
@@ -25,6 +26,8 @@ export interface SpaceOptions {
   readonly zonesMax: number
   /** Whether a zone whose objects live may go when there is no other room. */
   readonly evicts: boolean
+  /** Whether the hottest records of such a zone move before. */
+  readonly reinserts: boolean
 }
 
 export interface Space {
@@ -39,7 +42,7 @@ export interface Space {
 }
 
 export function makeSpace(options: SpaceOptions): Space {
-  const { io, zones, identity, classes, pagesPerZone, zonesMax, evicts } = options
+  const { io, zones, identity, classes, pagesPerZone, zonesMax } = options
   // Nobody outlives a drive in memory: it has no marks.
   const isVolatile = io.device.direct !== undefined
   const cells = new Float64Array(CELL_COUNT)
@@ -48,7 +51,7 @@ export function makeSpace(options: SpaceOptions): Space {
   const leaving = new LeavingZones({ io, zones, pagesPerZone, marks, classes, cells })
   const writers: ZoneWriter[] = []
   const keeper = new ZoneKeeper({
-    ...{ zones, index, io, writers, evicts },
+    ...{ zones, index, io, writers, evicts: options.evicts, reinserts: options.reinserts },
     leaving: isVolatile ? null : leaving,
   })
   const context = new SharedContext(
@@ -62,6 +65,7 @@ export function makeSpace(options: SpaceOptions): Space {
     keys: new KeyHash(identity.seeds[0], identity.seeds[1]),
     ledger: context.ledger,
     marks: isVolatile ? null : marks,
+    heat: options.reinserts ? new Heat(zonesMax * pagesPerZone) : null,
   })
   return { zones, writers, marks, leaving, keeper, context, engine }
 }

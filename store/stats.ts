@@ -18,6 +18,8 @@ export interface MemoryLedger {
   readonly marks: number
   /** The DRAM cache, as large as it was made. */
   readonly cache: number
+  /** How often keys were read, for `eviction: 'reinsert'`. */
+  readonly heat: number
   /** Zones of a drive in memory that are in use. */
   readonly drive: number
   readonly total: number
@@ -37,6 +39,8 @@ export interface StoreStats {
   readonly drops: Readonly<Record<DropCause, number>>
   /** Objects that lived when their zone was evicted or failed. */
   readonly objectsLost: number
+  /** Objects that moved before their zone was evicted (`eviction: 'reinsert'`). */
+  readonly objectsMoved: number
   readonly writes: WriteAmplification
   readonly reads: {
     readonly pages: number
@@ -81,6 +85,7 @@ export function collectStats(sources: StatsSources): StoreStats {
     zones: { total: zones.virtualOf.length, free: zones.freeCount, open, sealed: inUse - open },
     drops: { ...keeper.drops },
     objectsLost: keeper.recordsLost,
+    objectsMoved: keeper.recordsMoved,
     writes: ledger.report(io.bytesWritten),
     reads: { pages: reader.pages, pagesWithoutKey: reader.withoutKey, damaged: reader.damaged },
     cache:
@@ -93,13 +98,14 @@ export function collectStats(sources: StatsSources): StoreStats {
 }
 
 function ledgerOf({ engine, cache, isVolatile }: StatsSources): MemoryLedger {
-  const { zones, writers, index, marks } = engine.parts
+  const { zones, writers, index, marks, heat } = engine.parts
   const parts = {
     index: index.memoryBytes().total,
     zones: zones.memoryBytes,
     writers: sum(writers.map(writer => writer.memoryBytes)),
     marks: sum(marks?.map(list => list.memoryBytes) ?? []),
     cache: cache === null ? 0 : sum(Object.values(cache.stats.memoryBytes)),
+    heat: heat?.memoryBytes ?? 0,
     drive: isVolatile ? pagesInUse(engine) * PAGE_BYTES : 0,
   }
   return { ...parts, total: sum(Object.values(parts)) }

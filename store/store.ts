@@ -14,8 +14,10 @@ import type { Committer } from './committer.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { StoreError } from './errors.js'
 import { PAGE_BYTES } from './layout.js'
+import { notNumber, numberIn } from './number-value.js'
 import type { StoreSettings } from './options.js'
 import type { RecoveryReport } from './recovery.js'
+import type { Reinserter } from './reinserter.js'
 import type { Scanner, ScanPage } from './scanner.js'
 import type { StoreStats } from './stats.js'
 import type { ZoneIo } from './zone-io.js'
@@ -54,6 +56,8 @@ export interface StoreParts {
   readonly burials: Burials
   readonly scanner: Scanner
   readonly committer: Committer
+  /** Null unless eviction is 'reinsert'. */
+  readonly reinserter: Reinserter | null
   readonly settings: StoreSettings
   readonly valueBytesMax: number
   /** What the start found. */
@@ -314,7 +318,7 @@ export class Store implements AsyncDisposable {
   }
 
   #put(key: Key, bytes: Uint8Array, ttl: number | undefined): number {
-    const { access, engine, burials } = this.parts
+    const { access, engine, burials, reinserter } = this.parts
     access.load(key)
     const { cells } = engine
     cells[DEADLINE] = ttl === undefined ? Number.POSITIVE_INFINITY : Math.ceil(cells[NOW]! + ttl)
@@ -325,6 +329,7 @@ export class Store implements AsyncDisposable {
       const locators = Array.from(engine.onDrive.subarray(0, engine.onDriveCount))
       burials.add(access.keyAtHand(), locators)
     }
+    reinserter?.step()
     return result
   }
 
@@ -383,17 +388,4 @@ function full(): StoreError {
 
 function busy(why: string): StoreError {
   return new StoreError('STORE_ERR_BUSY', `${why}: await set() instead of setSync()`)
-}
-
-function notNumber(why: string): StoreError {
-  return new StoreError('STORE_ERR_NUMBER', why)
-}
-
-function numberIn(value: Buffer): number {
-  const text = value.toString('latin1')
-  const number = Number(text)
-  if (/^-?\d{1,16}$/.test(text) && Number.isSafeInteger(number)) return number
-  throw notNumber(
-    `the value is no decimal integer below 2^53: ${JSON.stringify(text.slice(0, 40))}`,
-  )
 }

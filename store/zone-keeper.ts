@@ -30,6 +30,8 @@ export interface ZoneKeeperOptions {
   readonly io: ZoneIo
   /** Whether a zone whose objects live may go when there is no other room. */
   readonly evicts: boolean
+  /** Whether its hottest records move before it goes (reinserter.ts). */
+  readonly reinserts: boolean
   /** Where a zone goes whose marks are still needed; null where nobody outlives the drive. */
   readonly leaving: LeavingZones | null
   /** The writers, by lifetime class. */
@@ -40,6 +42,14 @@ export class ZoneKeeper {
   readonly drops: Record<DropCause, number> = { expired: 0, emptied: 0, evicted: 0, failed: 0 }
   /** Records that lived when their zone was evicted or failed. */
   recordsLost = 0
+  /** Records that moved before their zone was evicted. */
+  recordsMoved = 0
+  /** The zone that goes next, from which records move; -1: none. */
+  moving = -1
+  /** Objects have taken the last zone: it is time to begin to move. */
+  isMoveDue = false
+  /** What moves must not make another zone go, nor its own. */
+  isReinserting = false
   /** The bytes of each zone in use, by virtual zone; only of devices with direct access. */
   readonly views: (ZoneView | null)[] = []
   readonly #emptied: number[] = []
@@ -66,12 +76,14 @@ export class ZoneKeeper {
 
   /** An empty zone for a class: its virtual zone, NO_ROOM, or BUSY while one is being reset or waits for a commit. */
   take(lifetimeClass: number, nowMs: number): number {
-    const { zones, index } = this.options
+    const { zones, index, reinserts } = this.options
     if (!this.#hasFree) {
+      if (this.isReinserting) return NO_ROOM
       if (this.expire(nowMs) === 0 && !this.#isExpecting && !this.#evict()) return NO_ROOM
       if (!this.#hasFree) return this.#isExpecting ? BUSY : NO_ROOM
     }
     const physical = zones.takeFree()
+    if (reinserts && !this.#hasFree && this.moving < 0) this.isMoveDue = true
     const vzone = index.openZone()
     zones.open(vzone, physical, this.#zoneSequence++, lifetimeClass)
     this.look(vzone)
@@ -84,7 +96,8 @@ export class ZoneKeeper {
    */
   mustWait(nowMs: number): boolean {
     const { zones, evicts } = this.options
-    if (!evicts || this.isForMarks || zones.freeCount >= this.#reserve) return false
+    if (!evicts || this.isForMarks || this.isReinserting || zones.freeCount >= this.#reserve)
+      return false
     if (this.expire(nowMs) === 0 && !this.#isExpecting) this.#evict()
     return this.#isExpecting
   }
@@ -167,6 +180,7 @@ export class ZoneKeeper {
   drop(vzone: number, cause: DropCause): void {
     const { zones, index, io, writers, leaving } = this.options
     this.drops[cause]++
+    if (vzone === this.moving) this.moving = -1
     const isLoss = cause === 'evicted' || cause === 'failed'
     if (isLoss) this.recordsLost += zones.liveRecords[vzone]!
     const writer = writers[zones.lifetimeClass[vzone]!]!
@@ -201,12 +215,20 @@ export class ZoneKeeper {
   #evict(): boolean {
     const { zones, evicts } = this.options
     if (!evicts) return false
-    let victim = zones.freeCount < this.#reserve ? this.#leastUsed(true) : -1
+    let victim = this.moving
+    if (victim < 0 && zones.freeCount < this.#reserve) victim = this.#leastUsed(true)
     if (victim < 0) victim = this.#leastUsed(false)
     if (victim < 0) victim = this.#oldestOpen()
     if (victim < 0) return false
     this.drop(victim, 'evicted')
     return true
+  }
+
+  /** Chooses the next victim, which stays until it is dropped or its room is needed. Gives it, or -1. */
+  beginMove(): number {
+    this.isMoveDue = false
+    this.moving = this.#leastUsed(false)
+    return this.moving
   }
 
   #leastUsed(isWithoutMarks: boolean): number {

@@ -8,6 +8,7 @@ import { Life } from './life.js'
 test.each([
   ['noeviction', 8],
   ['evict', 6],
+  ['reinsert', 6],
 ] as const)('%s: what was flushed is there after a power cut, and nothing deleted, expired or torn is', async (eviction, lives) => {
   const prng = Prng.fromEnvironment(`store crash, ${eviction}`)
   let resets = 0

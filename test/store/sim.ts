@@ -9,7 +9,7 @@ import type { Eviction } from '../../store/index.js'
 import { Life } from './life.js'
 
 const CUTS_PER_LIFE = 15
-const MODES: readonly Eviction[] = ['noeviction', 'evict']
+const MODES: readonly Eviction[] = ['noeviction', 'evict', 'reinsert']
 
 const { values } = parseArgs({
   options: {
