@@ -62,7 +62,7 @@ export async function openDevice(
     throw fileError(target, error)
   })
   if (found?.isBlockDevice()) return openBlockDrive(target)
-  if (found === null && target.startsWith('/dev/')) {
+  if (found === null && /^\/dev\/(?!shm\/)/.test(target)) {
     throw new DeviceError('DEVICE_ERR_MISSING', `${target}: there is no such device`)
   }
   if (found !== null && !found.isDirectory()) {

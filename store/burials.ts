@@ -19,9 +19,14 @@ export class Burials {
     this.#underWay.add(burial)
   }
 
+  /** Whether so many are under way that who can wait has to. */
+  get isCrowded(): boolean {
+    return this.#underWay.size > CROWD
+  }
+
   /** Resolves when there is room for more. */
   async room(): Promise<void> {
-    while (this.#underWay.size > CROWD) await Promise.race(this.#underWay)
+    while (this.isCrowded) await Promise.race(this.#underWay)
   }
 
   /** Resolves when all that are under way now are done. */

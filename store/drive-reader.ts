@@ -6,7 +6,7 @@
  */
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
 import { KIND_SLAB, kindOf, PAGE_BYTES, PAGE_SECTORS } from './layout.js'
-import { isRunStart, isWholeRun, runPagesAt } from './run.js'
+import { isRunStart, isWholeRun } from './run.js'
 import { sequenceOf } from './slab.js'
 import type { ZoneIo } from './zone-io.js'
 
@@ -114,13 +114,10 @@ export class DriveReader {
     const start = physical * this.io.device.geometry.zoneSizeSectors + page * PAGE_SECTORS
     try {
       await this.io.written(physical, page)
-      const bytes = await this.#take(start, 1)
+      const bytes = await this.#take(start, zones.pagesAt(vzone, page))
       if (zones.sequence[vzone] !== sequence || !zones.isInUse(vzone)) return null
       if (!isRunStart(bytes, 0)) return this.#checked(bytes, kindOf(bytes, 0) === KIND_SLAB)
-      const pages = runPagesAt(bytes, 0)
-      if (page + pages > pagesPerZone) return null
-      const run = pages === 1 ? bytes : await this.#take(start, pages)
-      return this.#checked(run, isWholeRun(run, 0))
+      return this.#checked(bytes, isWholeRun(bytes, 0))
     } catch {
       if (zones.isInUse(vzone) && zones.sequence[vzone] === sequence) {
         this.damaged++

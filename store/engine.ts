@@ -242,7 +242,7 @@ export class Engine {
   }
 
   #putRun(writer: ZoneWriter, value: Uint8Array, valueBytes: number): number {
-    const { keys, ledger } = this.parts
+    const { keys, ledger, marks, zones, pagesPerZone } = this.parts
     const key = keys.bytes.subarray(0, this.keyBytes)
     const deadline = this.cells[DEADLINE]!
     const pages = runPages(this.keyBytes, valueBytes)
@@ -250,6 +250,8 @@ export class Engine {
       writeRun(memory, sequence, key, value.subarray(0, valueBytes), deadline),
     )
     if (page < 0) return page
+    // In memory a run is where it is.
+    if (marks !== null && pages > 1) zones.noteRun(writer.vzone, page, pages, pagesPerZone)
     ledger.payload += this.keyBytes + valueBytes
     return this.#settle(writer.vzone, page, RUN_SLOT, this.keyBytes + valueBytes)
   }

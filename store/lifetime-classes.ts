@@ -27,6 +27,7 @@
 import { align } from './class-alignment.js'
 import { bestBounds } from './class-bounds.js'
 import { StoreError } from './errors.js'
+import type { RememberedClasses } from './remembered-classes.js'
 
 /** A note counts half after this many zones of each class were written... */
 export const HALF_LIFE_ZONES = 32
@@ -98,6 +99,8 @@ export interface LifetimeClassesOptions {
   readonly nowMs: number
   /** Fixed boundaries: the longest TTL of each class but the last two, ascending. Then nothing is learned. */
   readonly boundariesMs?: readonly number[]
+  /** Where learning begins; without it, or where it does not fit, boundaries are spread evenly over the usual TTLs. */
+  readonly remembered?: RememberedClasses | null
   /** The last class serves TTLs until the first object without TTL is noted. Off by default; no effect with fixed boundaries. */
   readonly lendLast?: boolean
 }
@@ -170,6 +173,12 @@ export class LifetimeClasses {
     this.#usable = lendLast && !this.#isFixed ? count : count - 1
     this.#longestMs = new Float64Array(count)
     this.#learnedMs = nowMs
+    const { remembered } = options
+    const isKnown = boundariesMs === undefined && remembered != null
+    if (isKnown && remembered.classes.at(-1)! < this.#usable - 1) {
+      this.#move(remembered.boundariesMs, remembered.classes)
+      return
+    }
     const begin = boundariesMs ?? geometric(this.#usable - 1)
     this.#move(
       begin,

@@ -16,12 +16,13 @@ import { checkOptions, type StoreOptions, type StoreSettings } from './options.j
 import { RecordCache } from './record-cache.js'
 import { Recovery } from './recovery.js'
 import { Reinserter } from './reinserter.js'
+import { rememberedClasses } from './remembered-classes.js'
 import { Scanner } from './scanner.js'
 import { makeSpace } from './space.js'
 import { collectStats } from './stats.js'
 import { Store } from './store.js'
 import { Ticker } from './ticker.js'
-import type { StoreIdentity } from './zone-header.js'
+import type { StoreIdentity, ZoneHeader } from './zone-header.js'
 import { ZoneIo } from './zone-io.js'
 import { Zones } from './zones.js'
 
@@ -77,7 +78,7 @@ async function openOn(
   const space = makeSpace({
     ...{ io, zones, pagesPerZone, zonesMax },
     identity: found ?? newIdentity(options.identity),
-    classes: classesFor(device, options, settings, clock.now()),
+    classes: classesFor(device, options, settings, clock.now(), recovery.headers),
     evicts: settings.eviction !== 'noeviction',
     reinserts: settings.eviction === 'reinsert',
   })
@@ -139,6 +140,7 @@ function classesFor(
   options: StoreOptions,
   settings: StoreSettings,
   nowMs: number,
+  headers: readonly ZoneHeader[],
 ): LifetimeClasses {
   const { geometry } = device
   const limits = [geometry.maxActive, geometry.maxOpen].filter(limit => limit > 0)
@@ -149,6 +151,7 @@ function classesFor(
     zoneBytes: geometry.zoneCapacityBytes,
     nowMs,
     lendLast: true,
+    remembered: rememberedClasses(headers),
     ...(boundariesMs === undefined ? {} : { boundariesMs }),
   })
 }

@@ -98,6 +98,11 @@ export class Recovery {
     return identity
   }
 
+  /** Of the zones that `inspect` found. */
+  get headers(): ZoneHeader[] {
+    return this.#found.map(({ header }) => header)
+  }
+
   /** `part`: 0 to 1. */
   #tell(part: number): void {
     const { zoneCount } = this.io.device.geometry

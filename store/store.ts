@@ -107,6 +107,7 @@ export class Store implements AsyncDisposable {
     const bytes = this.#bytesOf(value)
     checkTtl(ttl)
     this.#checkOpen()
+    if (this.parts.burials.isCrowded) throw busy('older copies of what was set wait to be read')
     const result = this.#put(key, bytes, ttl)
     if (result === NO_ROOM) throw full()
     if (result === BUSY) throw busy('the device is behind')

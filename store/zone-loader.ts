@@ -121,13 +121,19 @@ export class ZoneLoader {
   #reader(vzone: number, zoneSequence: number): IndexReader {
     let page = 0
     return {
-      onPage: next => {
+      onPage: (next, pages) => {
         page = next
+        this.#noteRun(vzone, page, pages)
       },
       onRecord: (place, tag, record) =>
         this.#enterRecord({ place, tag }, { vzone, zoneSequence, page, record }),
       onMarks() {},
     }
+  }
+
+  #noteRun(vzone: number, page: number, pages: number): void {
+    const { zones, pagesPerZone } = this.engine.parts
+    if (pages > 1) zones.noteRun(vzone, page, pages, pagesPerZone)
   }
 
   #seenDeadline(vzone: number, deadlineMs: number): void {
@@ -147,6 +153,7 @@ export class ZoneLoader {
       hashes.push(hash)
     }
     if (kind === KIND_RUN) {
+      this.#noteRun(vzone, page, tail.pages)
       add(base + RUN_HEADER_BYTES, runKeyBytes(bytes, base), runDeadline(bytes, base))
     }
     const slots = kind === KIND_SLAB ? bytes[base + AT_SLOTS]! : 0

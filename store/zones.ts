@@ -34,6 +34,8 @@ export class Zones {
   marks: Int32Array
   /** Pages of it that have something on them, or in the stage. */
   pagesUsed: Int32Array
+  /** Of zones of a drive with runs in them: the pages of the run that begins at a page, so that a read takes all of it at once. */
+  readonly #runPages: (Uint16Array | null)[] = []
   /** Virtual zone of each zone of the device, or -1. */
   readonly virtualOf: Int32Array
   readonly #free: Int32Array
@@ -67,6 +69,20 @@ export class Zones {
     return this.#freeCount
   }
 
+  noteRun(vzone: number, page: number, pages: number, pagesPerZone: number): void {
+    let column = this.#runPages[vzone] ?? null
+    if (column === null) {
+      column = new Uint16Array(pagesPerZone)
+      this.#runPages[vzone] = column
+    }
+    column[page] = pages
+  }
+
+  /** Pages of what begins at a page; 1 when nothing else is known. */
+  pagesAt(vzone: number, page: number): number {
+    return this.#runPages[vzone]?.[page] || 1
+  }
+
   /** An empty zone of the device that may be opened. */
   giveFree(physical: number): void {
     this.#free[this.#freeCount++] = physical
@@ -92,12 +108,14 @@ export class Zones {
     this.hits[vzone] = 0
     this.marks[vzone] = 0
     this.pagesUsed[vzone] = 0
+    this.#runPages[vzone] = null
   }
 
   /** The virtual zone is no more, and its zone of the device belongs to nobody until `giveFree`. */
   forget(vzone: number): void {
     this.virtualOf[this.physical[vzone]!] = -1
     this.physical[vzone] = -1
+    this.#runPages[vzone] = null
     this.state[vzone] = ZONE_NONE
   }
 
@@ -107,9 +125,11 @@ export class Zones {
   }
 
   get memoryBytes(): number {
+    const runs = this.#runPages.reduce((sum, column) => sum + (column?.byteLength ?? 0), 0)
     return (
       this.capacity * (4 + 4 + 1 + 1 + 8 + 8 + 8 + 4 + 8 + 4 + 4 + 4 + 4) +
-      this.virtualOf.length * 8
+      this.virtualOf.length * 8 +
+      runs
     )
   }
 
