@@ -23,3 +23,4 @@ export {
 } from './open-device.js'
 export { holdsFileDrive, makeFileDrive, openFileDrive } from './open-file-drive.js'
 export { dropProcessLock, startTicksOf, takeProcessLock } from './process-lock.js'
+export { sideBySide } from './side-by-side.js'

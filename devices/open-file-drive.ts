@@ -9,10 +9,13 @@ import { DriveHeader, damaged } from './drive-header.js'
 import { DeviceError, fileError } from './errors.js'
 import { FileDrive } from './file-drive.js'
 import { dropProcessLock, takeProcessLock } from './process-lock.js'
+import { sideBySide } from './side-by-side.js'
 import { ZoneFiles } from './zone-files.js'
 
 /** As many zone files are open at a time. */
 const OPEN_FILES_MAX = 512
+/** As many are looked at at a time. */
+const CHECKS = 16
 
 /** For tests. */
 export interface FileDriveSeams {
@@ -125,11 +128,12 @@ async function checkFiles(
   files: ZoneFiles,
   readOnly: boolean,
 ): Promise<void> {
-  for (let zone = 0; zone < geometry.zoneCount; zone++) {
+  const zones = Array.from({ length: geometry.zoneCount }, (_, zone) => zone)
+  await sideBySide(zones, CHECKS, async zone => {
     const wanted = found.filled[zone]! * SECTOR_BYTES
     if (!files.has(zone)) {
       if (wanted > 0) damaged(files.pathOf(zone), 0, `the file is gone, and had ${wanted} bytes`)
-      continue
+      return
     }
     await files.use(zone, async file => {
       const bytes = await file.size()
@@ -138,5 +142,5 @@ async function checkFiles(
       const isLeft = bytes > wanted && zone >= geometry.conventionalCount
       if (isLeft && !readOnly) await file.truncate(wanted)
     })
-  }
+  })
 }

@@ -179,17 +179,13 @@ export function isWholeIndex(bytes: Uint8Array): boolean {
 
 /** What {@link readIndex} tells, in the order of the pages. */
 export interface IndexReader {
-  /** Called for each slab and run; `pages` is 1 for a slab. */
-  onPage(page: number, pages: number, records: number): void
-  /** Called for each record of the page last told, in the order of its slots. */
-  onRecord(place: number, tag: number, record: number): void
+  /** Called for each slab and run; `pages` is 1 for a slab. Its hashes are those from the `first`-th on of the group. */
+  onPage(page: number, pages: number, records: number, first: number): void
   onMarks(page: number): void
 }
 
 /** Goes through an index that has been checked with {@link isWholeIndex}. */
 export function readIndex(bytes: Uint8Array, trailer: GroupTrailer, reader: IndexReader): void {
-  const lowAt = trailer.itemBytes
-  const highAt = lowAt + trailer.records * 4
   let page = trailer.firstPage
   let record = 0
   for (let at = 0; at < trailer.itemBytes; at++) {
@@ -199,12 +195,27 @@ export function readIndex(bytes: Uint8Array, trailer: GroupTrailer, reader: Inde
     if (isRun) at += 4
     const records = isRun ? 1 : item >= ITEM_NOTHING ? 0 : item
     if (item === ITEM_MARKS) reader.onMarks(page)
-    else if (item !== ITEM_NOTHING) reader.onPage(page, pages, records)
-    for (let index = 0; index < records; index++, record++) {
-      const low = readU32(bytes, lowAt + record * 4)
-      const high = (bytes[highAt + (record >>> 1)]! >>> ((record & 1) * 4)) & 15
-      reader.onRecord(low & 0x3ffff, (low >>> 18) | (high << 14), index)
-    }
+    else if (item !== ITEM_NOTHING) reader.onPage(page, pages, records, record)
+    record += records
     page += pages
+  }
+}
+
+/** Reads the hashes of `count` records, from the `first`-th of the group on, to the begin of two columns. `view`: of the index. */
+export function readHashes(
+  view: DataView,
+  { itemBytes, records }: GroupTrailer,
+  first: number,
+  count: number,
+  places: Int32Array,
+  tags: Int32Array,
+): void {
+  const highAt = itemBytes + records * 4
+  for (let i = 0; i < count; i++) {
+    const record = first + i
+    const low = view.getUint32(itemBytes + record * 4, true)
+    const high = (view.getUint8(highAt + (record >>> 1)) >>> ((record & 1) * 4)) & 15
+    places[i] = low & 0x3ffff
+    tags[i] = (low >>> 18) | (high << 14)
   }
 }

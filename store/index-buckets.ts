@@ -30,6 +30,7 @@ const JUMP_MASK = (1 << JUMP_BITS) - 1
 const KEPT_MAX = 16
 /** So many must be known of every tag: at ten million objects a search has 0.01 false candidates then. */
 const KNOWN_MIN = 13
+const KNOWN_MASK = (1 << KNOWN_MIN) - 1
 
 /** Each bucket has 4 bits of state: bit 0 is set when it is full, bits 1 and 2 count the falls of `kept` that it lags behind. */
 const FULL = 1
@@ -70,7 +71,8 @@ export class IndexBuckets {
   /** Falls of `kept` since every bucket was last up to date. */
   lagging = 0
   readonly #states: Int32Array
-  #plane = new Uint16Array(0)
+  /** Whole tags by slot, when `kept` is less than `known`; else empty. */
+  plane = new Uint16Array(0)
   /** Bits of the largest page that was ever admitted. */
   #pageBits = 1
   #settled = 0
@@ -100,7 +102,7 @@ export class IndexBuckets {
   /** Bytes that have been touched: entries, states of buckets, plane. */
   get memoryBytes(): { entries: number; states: number; plane: number } {
     const slots = this.buckets * SLOTS
-    const plane = this.#plane.length === 0 ? 0 : slots * 2
+    const plane = this.plane.length === 0 ? 0 : slots * 2
     return { entries: slots * 4, states: Math.ceil(this.buckets / 2), plane }
   }
 
@@ -170,7 +172,7 @@ export class IndexBuckets {
     this.jump = hash & JUMP_MASK
     this.page = entry & ((1 << this.pageBits) - 1)
     this.tag =
-      this.kept < this.known ? this.#plane[at]! : ((hash >>> JUMP_BITS) << this.depth) | this.prefix
+      this.kept < this.known ? this.plane[at]! : ((hash >>> JUMP_BITS) << this.depth) | this.prefix
   }
 
   /**
@@ -180,7 +182,7 @@ export class IndexBuckets {
   slotToMove(bucket: number, start: number): number {
     const { entries, home, prefix, depth, pageBits, level, split } = this
     const states = this.#states
-    const plane = this.#plane
+    const plane = this.plane
     const isInPlane = this.kept < this.known
     const mask = (1 << level) - 1
     const maskSplit = (2 << level) - 1
@@ -223,13 +225,13 @@ export class IndexBuckets {
   /** Fills the slot; `look` came before, for a bucket without lag. */
   write(at: number, tag: number, jump: number, page: number): void {
     this.entries[at] = this.word(tag, jump, page)
-    if (this.kept < this.known) this.#plane[at] = tag
+    if (this.kept < this.known) this.plane[at] = tag
   }
 
   /** Whether the plane says that the tag of a slot, in a bucket that keeps `kept` bits, is another. */
   isOther(at: number, kept: number, tag: number): boolean {
     if (kept >= this.known) return false
-    return ((this.#plane[at]! ^ tag) & ((1 << this.known) - 1)) !== 0
+    return ((this.plane[at]! ^ tag) & ((1 << this.known) - 1)) !== 0
   }
 
   /** Brings the bucket's entries to the format of today. */
@@ -271,22 +273,25 @@ export class IndexBuckets {
     if (this.lagging === LAG_MAX) this.settleSome(this.buckets)
     const states = this.#states
     const end = Math.ceil(this.buckets / 8)
-    for (let i = 0; i < end; i++) states[i] = states[i]! + (0x11111111 << LAG_SHIFT)
-    this.lagging++
-    this.#settled = 0
+    // In an empty table nothing has another format.
+    if (this.stored > 0) {
+      for (let i = 0; i < end; i++) states[i] = states[i]! + (0x11111111 << LAG_SHIFT)
+      this.lagging++
+      this.#settled = 0
+    }
     const hadPlane = this.keptLow < this.known
     this.keptLow--
     this.keptHigh--
     if (!hadPlane && this.keptLow >= KNOWN_MIN) this.known = this.keptLow
-    else if (this.#plane.length === 0) this.#makePlane()
+    else if (this.plane.length === 0) this.#makePlane()
   }
 
   #makePlane(): void {
-    this.#plane = new Uint16Array(this.entries.length)
+    this.plane = new Uint16Array(this.entries.length)
   }
 
   #dropPlane(): void {
-    this.#plane = new Uint16Array(0)
+    this.plane = new Uint16Array(0)
   }
 
   /** Whether another bucket can be had. */
@@ -297,7 +302,20 @@ export class IndexBuckets {
   /** The next bucket in order gives those of its entries whose next tag bit is 1 to a new bucket at the end. */
   grow(): void {
     const level = this.level
-    const from = this.locate(this.split >>> level, this.split & ((1 << level) - 1))
+    if (this.stored > 0) {
+      this.#divide(this.locate(this.split >>> level, this.split & ((1 << level) - 1)))
+    } else {
+      this.setRoom(this.buckets)
+      this.#setNoLag(this.buckets)
+    }
+    this.buckets++
+    this.split++
+    if (this.split === HOMES << level) this.#nextLevel()
+    this.#setLimit()
+  }
+
+  #divide(from: number): void {
+    const level = this.level
     const to = this.buckets
     this.settle(from)
     let stay = from * SLOTS
@@ -312,15 +330,11 @@ export class IndexBuckets {
       const isGoing = ((this.tag >>> level) & 1) === 1
       this.write(isGoing ? go++ : stay++, this.tag, this.jump, this.page)
     }
-    this.buckets++
-    this.split++
     this.setRoom(from)
     if (stay === (from + 1) * SLOTS) this.setFull(from)
     this.#setNoLag(to)
     this.setRoom(to)
     if (go === (to + 1) * SLOTS) this.setFull(to)
-    if (this.split === HOMES << level) this.#nextLevel()
-    this.#setLimit()
   }
 
   #nextLevel(): void {
@@ -329,7 +343,7 @@ export class IndexBuckets {
     this.keptLow = this.keptHigh
     if (this.keptLow >= KNOWN_MIN) {
       this.known = this.keptLow
-      if (this.#plane.length > 0) this.#dropPlane()
+      if (this.plane.length > 0) this.#dropPlane()
     }
     this.#raise()
   }
@@ -350,4 +364,16 @@ export class IndexBuckets {
     const isHard = this.split > homes >>> 4 && this.split < homes >>> 1
     this.limit = slots - (slots >>> (isHard ? 5 : 6)) - (slots >>> (isHard ? 8 : 7))
   }
+}
+
+/** Whether the index may take one key's entry for the other's: what it keeps of tags at the least is the same, and the buckets. */
+export function areAlike(place: number, tag: number, place2: number, tag2: number): boolean {
+  const jump = place >>> HOME_BITS
+  if (place2 >>> HOME_BITS !== jump) return false
+  const homes = (place ^ place2) & HOME_MASK
+  const tags = (tag ^ tag2) & KNOWN_MASK
+  return (
+    (homes === 0 && tags === 0) ||
+    (homes === HOME_OFFSETS[jump] && tags === (TAG_OFFSETS[jump]! & KNOWN_MASK))
+  )
 }

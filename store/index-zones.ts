@@ -131,12 +131,17 @@ export class IndexZones {
 
   /** An entry with this locator, of an open zone, comes into the table: the number of its page. */
   note(locator: number): number {
+    return this.noteMany(locator, 1)
+  }
+
+  /** `count` entries of the page, one at least. */
+  noteMany(locator: number, count: number): number {
     const block = this.#blockOf(locator)
     let id = this.#ids[block]!
     if (id === 0) id = this.#takeId(block)
-    this.#blockCounts[id]!++
-    this.#counts[(locator / this.#pagesPerZone) | 0]!++
-    this.entries++
+    this.#blockCounts[id]! += count
+    this.#counts[(locator / this.#pagesPerZone) | 0]! += count
+    this.entries += count
     return (id << this.#blockShift) | this.#pageIn(locator)
   }
 

@@ -85,7 +85,6 @@ export class LeavingZones {
       const marksPages: number[] = []
       const reader: IndexReader = {
         onPage() {},
-        onRecord() {},
         onMarks: page => marksPages.push(page),
       }
       for (const { index, trailer } of zone.groups) readIndex(index, trailer, reader)

@@ -1,41 +1,128 @@
 /**
- * All marks of a store: which records on its device are dead, for a reader that has no index in memory.
+ * All marks of a store: which records on its device are dead. A restart enters none of these, and a check counts none.
+ *
+ * For each zone a sorted list of numbers, page × 256 + record, so four bytes a mark and a search in the list.
  */
 import { type IndexReader, readIndex } from './group-index.js'
-import { KIND_MARKS, kindOf } from './layout.js'
+import { KIND_MARKS, kindOf, PAGE_BYTES } from './layout.js'
 import { MarkList, readMarks } from './marks.js'
 import type { ScannedZone, ZoneScanner } from './zone-scan.js'
 
+/** Pages of marks that lie side by side are read at once, as many as this. */
+const READ_PAGES = 64
+
+/** The dead records of one zone. */
+export class DeadRecords {
+  #spots = new Uint32Array(16)
+  #length = 0
+  #isSorted = true
+
+  add(page: number, record: number): void {
+    if (this.#length === this.#spots.length) {
+      const wider = new Uint32Array(this.#length * 2)
+      wider.set(this.#spots)
+      this.#spots = wider
+    }
+    this.#spots[this.#length++] = page * 256 + record
+    this.#isSorted = false
+  }
+
+  has(page: number, record: number): boolean {
+    const spot = page * 256 + record
+    const at = this.#firstFrom(spot)
+    return at < this.#length && this.#spots[at] === spot
+  }
+
+  /** How many of the page's first `records` records are dead. */
+  countIn(page: number, records: number): number {
+    const end = page * 256 + records
+    let count = 0
+    let before = -1
+    for (let i = this.#firstFrom(page * 256); i < this.#length && this.#spots[i]! < end; i++) {
+      // The same copy may have been marked twice.
+      if (this.#spots[i] !== before) count++
+      before = this.#spots[i]!
+    }
+    return count
+  }
+
+  #firstFrom(spot: number): number {
+    if (!this.#isSorted) {
+      this.#spots = this.#spots.slice(0, this.#length).sort()
+      this.#isSorted = true
+    }
+    let low = 0
+    let high = this.#length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#spots[middle]! < spot) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** What lies in a zone of marks, which are of other zones. */
+export interface OwnMarks {
+  /** Pages of marks. */
+  readonly pages: number
+  /** Of the copies that they speak of, ms since the epoch; Infinity when one has none, -Infinity without marks. */
+  readonly lastDeadlineMs: number
+}
+
 export class MarkBook {
-  /** By zone sequence: page × 256 + record of each dead copy. */
-  readonly #marked = new Map<number, Set<number>>()
+  /** Of all zones that marks name, those that are no more among them. */
+  zoneSequenceMax = 0
+  /** By zone sequence. */
+  readonly #dead = new Map<number, DeadRecords>()
 
   /** Adds the marks that lie in a zone. Rejects when the device does. */
-  async gather(scanner: ZoneScanner, zone: ScannedZone): Promise<void> {
+  async gather(scanner: ZoneScanner, zone: ScannedZone): Promise<OwnMarks> {
     const pages: number[] = []
-    const reader: IndexReader = { onPage() {}, onRecord() {}, onMarks: page => pages.push(page) }
+    const reader: IndexReader = { onPage() {}, onMarks: page => pages.push(page) }
     for (const { index, trailer } of zone.groups) readIndex(index, trailer, reader)
-    for (const page of pages) {
-      const bytes = await scanner.read(zone.physical, page, 1)
-      if (kindOf(bytes, 0) === KIND_MARKS) this.#add(bytes, 0)
+    const list = new MarkList()
+    let count = 0
+    for (let at = 0; at < pages.length; ) {
+      const first = pages[at]!
+      let length = 1
+      while (length < READ_PAGES && pages[at + length] === first + length) length++
+      const bytes = await scanner.read(zone.physical, first, length)
+      for (let page = 0; page < length; page++) {
+        if (kindOf(bytes, page * PAGE_BYTES) !== KIND_MARKS) continue
+        readMarks(bytes, page * PAGE_BYTES, list)
+        count++
+      }
+      at += length
     }
     for await (const { kind, bytes, base } of scanner.tail(zone)) {
-      if (kind === KIND_MARKS) this.#add(bytes, base)
+      if (kind !== KIND_MARKS) continue
+      readMarks(bytes, base, list)
+      count++
+    }
+    this.#addAll(list)
+    return { pages: count, lastDeadlineMs: list.lastDeadlineMs }
+  }
+
+  #addAll(list: MarkList): void {
+    for (let index = 0; index < list.length; index++) {
+      const sequence = list.zoneSequenceOf(index)
+      let dead = this.#dead.get(sequence)
+      if (dead === undefined) {
+        dead = new DeadRecords()
+        this.#dead.set(sequence, dead)
+        this.zoneSequenceMax = Math.max(this.zoneSequenceMax, sequence)
+      }
+      dead.add(list.pageOf(index), list.recordOf(index))
     }
   }
 
-  #add(bytes: Uint8Array, base: number): void {
-    const list = new MarkList()
-    readMarks(bytes, base, list)
-    for (let index = 0; index < list.length; index++) {
-      const sequence = list.zoneSequenceOf(index)
-      const set = this.#marked.get(sequence) ?? new Set()
-      set.add(list.pageOf(index) * 256 + list.recordOf(index))
-      this.#marked.set(sequence, set)
-    }
+  /** Null when no mark names the zone. */
+  deadOf(zoneSequence: number): DeadRecords | null {
+    return this.#dead.get(zoneSequence) ?? null
   }
 
   isDead(zoneSequence: number, page: number, record: number): boolean {
-    return this.#marked.get(zoneSequence)?.has(page * 256 + record) ?? false
+    return this.#dead.get(zoneSequence)?.has(page, record) ?? false
   }
 }

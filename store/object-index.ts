@@ -21,6 +21,7 @@ import {
   SLOTS,
   TAG_OFFSETS,
 } from './index-buckets.js'
+import { IndexLoader } from './index-loader.js'
 import { IndexPlacer } from './index-placer.js'
 import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
@@ -197,17 +198,26 @@ export class ObjectIndex {
   insert(place: number, tag: number, locator: number): boolean {
     const buckets = this.#buckets
     const zones = this.#zones
-    if (!zones.isOpen(locator)) return false
-    if (buckets.stored >= buckets.limit) {
-      if (buckets.canGrow) this.#grow()
-      else if (this.#isCrammed()) return false
-    }
+    if (!zones.isOpen(locator) || !this.#makeRoom()) return false
     if (zones.dropped > 0) this.#clean(zones.stale > buckets.stored >>> 5 ? 2 : 1)
     if (buckets.lagging > 0) buckets.settleSome(1)
     const page = zones.note(locator)
     buckets.admit(page)
+    this.#place(place, tag, page)
+    return true
+  }
+
+  #place(place: number, tag: number, page: number): void {
     this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, TAG_BITS)
     if (this.#spill.count > 0) this.#relieve()
+  }
+
+  /** False when there is none. */
+  #makeRoom(): boolean {
+    const buckets = this.#buckets
+    if (buckets.stored < buckets.limit) return true
+    if (buckets.canGrow) this.#grow()
+    else if (this.#isCrammed()) return false
     return true
   }
 
@@ -287,9 +297,19 @@ export class ObjectIndex {
     return known
   }
 
-  /** Makes room for so many objects at once, where their number is known: splitting empty buckets costs next to nothing. */
-  reserve(objects: number): void {
-    while (this.#buckets.limit < objects && this.#buckets.canGrow) this.#grow()
+  /** To enter very many at once; `finishLoad` has to follow. Only for an index in which nothing is. */
+  beginLoad(): IndexLoader {
+    if (this.#buckets.stored + this.#spill.count > 0) throw new Error('a load into a full index')
+    return new IndexLoader(this.#buckets, this.#zones)
+  }
+
+  /** What there is no room for is left out, as by `insert`. */
+  finishLoad(loader: IndexLoader): void {
+    loader.close()
+    for (let i = 0; i < loader.lateCount; i++) {
+      if (this.#makeRoom()) this.#place(loader.latePlace(i), loader.lateTag(i), loader.latePage(i))
+      else this.#zones.forget(loader.latePage(i))
+    }
   }
 
   #isCrammed(): boolean {

@@ -5,6 +5,7 @@
  * still being written, after its last index. Marks are gathered first, and what they name is not entered. The write pointer
  * is the commit point: what lies before it is what was written.
  */
+import { sideBySide } from '../devices/index.js'
 import type { ZoneDescriptor } from '../zone-model/index.js'
 import type { Engine } from './engine.js'
 import { StoreError } from './errors.js'
@@ -37,6 +38,11 @@ interface FoundZone {
 /** Of the time of a start, roughly: headers, then indexes; the rest is entering what they say. */
 const HEADERS_SHARE = 0.1
 const INDEXES_SHARE = 0.5
+const MARKS_SHARE = 0.6
+/** So many zones are read at a time. */
+const ZONES_AT_A_TIME = 32
+/** Others of the process wait no longer for their turn than this and a zone. */
+const TURN_MS = 25
 
 const POINTED = ['implicit-open', 'explicit-open', 'closed', 'full']
 
@@ -66,24 +72,28 @@ export class Recovery {
     let identity: StoreIdentity | null = null
     const unknown: number[] = []
     const report = await this.io.device.report()
+    const used: { physical: number; pages: number }[] = []
     for (const [physical, zone] of report.entries()) {
-      this.#tell((HEADERS_SHARE * physical) / report.length)
       if (zone.type === 'conventional') continue
       const pages = this.#pagesOf(zone)
       if (pages < 0) this.#zonesFailed++
       else if (pages === 0) this.#empty.push(physical)
       else if (format) await this.#wipe(physical)
-      else {
-        const header = await this.#scanner.header(physical)
-        if (header === null) {
-          unknown.push(physical)
-          continue
-        }
-        if (header.pagesPerZone !== this.pagesPerZone) throw foreign(physical)
-        identity ??= header.identity
-        if (!isSameStore(identity, header.identity)) throw foreign(physical)
-        this.#found.push({ physical, header, pages })
+      else used.push({ physical, pages })
+    }
+    const headers = await this.#besides(used, 0, HEADERS_SHARE, ({ physical }) =>
+      this.#scanner.header(physical),
+    )
+    for (const [at, { physical, pages }] of used.entries()) {
+      const header = headers[at]!
+      if (header === null) {
+        unknown.push(physical)
+        continue
       }
+      if (header.pagesPerZone !== this.pagesPerZone) throw foreign(physical)
+      identity ??= header.identity
+      if (!isSameStore(identity, header.identity)) throw foreign(physical)
+      this.#found.push({ physical, header, pages })
     }
     // Among zones of a store, one without a header is damaged: what was in it is lost, and it is left as it is.
     if (unknown.length > 0 && identity === null) throw foreign(unknown[0]!)
@@ -101,6 +111,21 @@ export class Recovery {
   /** Of the zones that `inspect` found. */
   get headers(): ZoneHeader[] {
     return this.#found.map(({ header }) => header)
+  }
+
+  /** Work that reads, of many zones at a time; of the whole start it is from one part to another. */
+  #besides<Item, Result>(
+    items: readonly Item[],
+    from: number,
+    to: number,
+    work: (item: Item) => Promise<Result>,
+  ): Promise<Result[]> {
+    let done = 0
+    return sideBySide(items, ZONES_AT_A_TIME, async item => {
+      const result = await work(item)
+      this.#tell(from + ((to - from) * ++done) / items.length)
+      return result
+    })
   }
 
   /** `part`: 0 to 1. */
@@ -128,29 +153,22 @@ export class Recovery {
     // From the highest on, so that the first to be taken is the first of the device.
     const wantedEmpty = this.#empty.slice(0, this.zonesMax - this.#found.length)
     for (const physical of wantedEmpty.reverse()) zones.giveFree(physical)
-    const wanted: ScannedZone[] = []
-    let zonesExpired = 0
     this.#found.sort((a, b) => a.header.sequence - b.header.sequence)
-    for (const [at, zone] of this.#found.entries()) {
-      const part = at / this.#found.length
-      this.#tell(HEADERS_SHARE + (INDEXES_SHARE - HEADERS_SHARE) * part)
-      if (await this.#isPast(zone, nowMs)) {
-        await this.io.device.reset(zone.physical)
-        zones.giveFree(zone.physical)
-        zonesExpired++
-      } else wanted.push(await this.#scanner.scan(zone.physical, zone.header, zone.pages))
+    const scanned = await this.#besides(this.#found, HEADERS_SHARE, INDEXES_SHARE, zone =>
+      this.#scan(zone, nowMs),
+    )
+    let zonesExpired = 0
+    for (const [at, { physical }] of this.#found.entries()) {
+      if (scanned[at] !== null) continue
+      await this.io.device.reset(physical)
+      zones.giveFree(physical)
+      zonesExpired++
     }
-    const groups = wanted.flatMap(zone => zone.groups)
-    engine.parts.index.reserve(groups.reduce((sum, { trailer }) => sum + trailer.records, 0))
+    const wanted = scanned.filter(zone => zone !== null)
     const loader = new ZoneLoader(this.#scanner, engine, context)
-    for (const zone of wanted) await loader.gatherMarks(zone)
-    const classes = this.#classesOf(wanted, engine.parts.writers.length)
-    for (const [at, zone] of wanted.entries()) {
-      await loader.enter(zone, classes[at]!)
-      this.#tell(1 - ((1 - INDEXES_SHARE) * (wanted.length - at - 1)) / wanted.length)
-    }
-    loader.rememberTwins()
-    keeper.nextZoneSequence = loader.zoneSequenceMax + 1
+    await this.#enter(wanted, loader, engine)
+    const newest = this.#found.at(-1)?.header.sequence ?? 0
+    keeper.nextZoneSequence = Math.max(loader.zoneSequenceMax, newest) + 1
     return {
       zones: wanted.length,
       zonesExpired,
@@ -159,6 +177,31 @@ export class Recovery {
       groupsLost: wanted.reduce((sum, zone) => sum + zone.damagedGroups, 0),
       zonesFailed: this.#zonesFailed,
     }
+  }
+
+  async #enter(
+    wanted: readonly ScannedZone[],
+    loader: ZoneLoader,
+    { parts: { index, writers } }: Engine,
+  ): Promise<void> {
+    const marked = await this.#besides(wanted, INDEXES_SHARE, MARKS_SHARE, zone =>
+      loader.gatherMarks(zone),
+    )
+    const classes = this.#classesOf(wanted, writers.length)
+    const load = index.beginLoad()
+    const opened = marked.map((zone, at) => loader.open(zone, classes[at]!, load))
+    load.begin()
+    let rested = performance.now()
+    for (const [at, zone] of opened.entries()) {
+      loader.enterGroups(zone, load)
+      this.#tell(1 - ((1 - MARKS_SHARE) * (opened.length - at)) / opened.length)
+      if (performance.now() - rested < TURN_MS) continue
+      await new Promise(resolve => setImmediate(resolve))
+      rested = performance.now()
+    }
+    index.finishLoad(load)
+    for (const zone of opened) await loader.enterTail(zone)
+    this.#tell(1)
   }
 
   /**
@@ -185,10 +228,12 @@ export class Recovery {
     return classes
   }
 
-  async #isPast({ physical, header, pages }: FoundZone, nowMs: number): Promise<boolean> {
-    if (pages < this.pagesPerZone) return false
-    const trailer = await this.#scanner.fullZoneTrailer(physical, header)
-    return trailer !== null && trailer.lastDeadlineMs <= nowMs
+  /** Null when everything in the zone is past. */
+  async #scan({ physical, header, pages }: FoundZone, nowMs: number): Promise<ScannedZone | null> {
+    if (pages < this.pagesPerZone) return this.#scanner.scan(physical, header, pages)
+    const end = await this.#scanner.endOf(physical, header)
+    if (end !== null && end.trailer.lastDeadlineMs <= nowMs) return null
+    return this.#scanner.scan(physical, header, pages, end)
   }
 }
 

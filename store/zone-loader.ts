@@ -1,38 +1,42 @@
 /**
  * Enters zones into the index and the tables after a restart, and hands those that are not full back to their writers.
  *
- * The marks of all zones are gathered first: what they name is dead and not entered.
+ * Marks come first, of all zones: what they name is dead and not entered. Then every zone is opened and tells the index how
+ * many records it will get for each page; then come their hashes, from the indexes of groups; at last what lies behind the
+ * last index of each zone, from the pages themselves.
  */
 import type { Engine } from './engine.js'
-import { type IndexReader, ITEM_MARKS, ITEM_NOTHING, readIndex } from './group-index.js'
-import { KIND_MARKS, KIND_RUN, KIND_SLAB, kindOf, PAGE_BYTES } from './layout.js'
-import { MarkList, readMarks } from './marks.js'
+import { ITEM_MARKS, ITEM_NOTHING, readHashes, readIndex } from './group-index.js'
+import { areAlike } from './index-buckets.js'
+import type { IndexLoader } from './index-loader.js'
+import { KIND_MARKS, KIND_RUN, KIND_SLAB, PAGE_BYTES } from './layout.js'
+import { type DeadRecords, MarkBook, type OwnMarks } from './mark-book.js'
 import { RUN_HEADER_BYTES, runDeadline, runKeyBytes } from './run.js'
 import { AT_SLOTS, deadlineOf, isUsed, keyBytesOf, sequenceOf, slotAt } from './slab.js'
 import type { SharedContext } from './writer-context.js'
-import type { ScannedZone, TailPage, ZoneScanner } from './zone-scan.js'
+import type { ScannedGroup, ScannedZone, TailPage, ZoneScanner } from './zone-scan.js'
 import { ZONE_SEALED } from './zones.js'
 
-interface Hash {
-  readonly place: number
-  readonly tag: number
+/** The number of a record in its page is a byte. */
+const RECORDS_MAX = 256
+
+/** A zone whose marks are known. */
+export interface MarkedZone extends ScannedZone {
+  readonly marks: OwnMarks
 }
 
-/** Where a record is. */
-interface Spot {
+/** A zone that has been opened. */
+export interface OpenedZone extends MarkedZone {
   readonly vzone: number
-  readonly zoneSequence: number
-  readonly page: number
-  readonly record: number
+  /** The class that goes on writing it, or -1. */
+  readonly resumedBy: number
 }
 
 export class ZoneLoader {
-  zoneSequenceMax = 0
-  /** By zone sequence: page × 256 + record of each dead copy. */
-  readonly #marked = new Map<number, Set<number>>()
-  /** By zone sequence: pages of marks, for whose sake the zone stays. */
-  readonly #markPages = new Map<number, { count: number; lastDeadlineMs: number }>()
-  readonly #dead: (Hash & Spot)[] = []
+  readonly #book = new MarkBook()
+  /** Of the records of the page at hand. */
+  readonly #places = new Int32Array(RECORDS_MAX)
+  readonly #tags = new Int32Array(RECORDS_MAX)
 
   constructor(
     private readonly scanner: ZoneScanner,
@@ -40,94 +44,142 @@ export class ZoneLoader {
     private readonly context: SharedContext,
   ) {}
 
-  async gatherMarks(zone: ScannedZone): Promise<void> {
-    const { physical, header, groups } = zone
-    this.zoneSequenceMax = Math.max(this.zoneSequenceMax, header.sequence)
-    const pages: number[] = []
-    const reader: IndexReader = { onPage() {}, onRecord() {}, onMarks: page => pages.push(page) }
-    for (const { index, trailer } of groups) readIndex(index, trailer, reader)
-    const own = { count: 0, lastDeadlineMs: Number.NEGATIVE_INFINITY }
-    for (const page of pages) this.#addMarks(await this.scanner.read(physical, page, 1), 0, own)
-    for await (const { kind, bytes, base } of this.scanner.tail(zone)) {
-      if (kind === KIND_MARKS) this.#addMarks(bytes, base, own)
-    }
-    this.#markPages.set(header.sequence, own)
+  /** Of the zones that marks name. */
+  get zoneSequenceMax(): number {
+    return this.#book.zoneSequenceMax
   }
 
-  #addMarks(bytes: Uint8Array, base: number, own: { count: number; lastDeadlineMs: number }): void {
-    if (kindOf(bytes, base) !== KIND_MARKS) return
-    const list = new MarkList()
-    readMarks(bytes, base, list)
-    own.count++
-    own.lastDeadlineMs = Math.max(own.lastDeadlineMs, list.lastDeadlineMs)
-    for (let index = 0; index < list.length; index++) {
-      const sequence = list.zoneSequenceOf(index)
-      this.zoneSequenceMax = Math.max(this.zoneSequenceMax, sequence)
-      const set = this.#marked.get(sequence) ?? new Set()
-      set.add(list.pageOf(index) * 256 + list.recordOf(index))
-      this.#marked.set(sequence, set)
-    }
+  async gatherMarks(zone: ScannedZone): Promise<MarkedZone> {
+    return { ...zone, marks: await this.#book.gather(this.scanner, zone) }
   }
 
-  /** Zones in the order of their sequences. `resumedBy`: the class that goes on writing it, or -1. */
-  async enter(zone: ScannedZone, resumedBy: number): Promise<void> {
-    const { zones, index, keeper, writers } = this.engine.parts
-    const { header, physical, groups } = zone
-    const isResumed = resumedBy >= 0
+  /** Zones in the order of their sequences, when all marks have been gathered. */
+  open(zone: MarkedZone, resumedBy: number, loader: IndexLoader): OpenedZone {
+    const { zones, index, keeper, writers, pagesPerZone } = this.engine.parts
+    const { header, physical, groups, marks } = zone
     const own = Math.min(header.lifetimeClass, writers.length - 1)
-    const lifetimeClass = isResumed ? resumedBy : own
     const vzone = index.openZone()
-    zones.open(vzone, physical, header.sequence, lifetimeClass)
+    zones.open(vzone, physical, header.sequence, resumedBy >= 0 ? resumedBy : own)
     zones.ttlAboveMs[vzone] = header.ttlAboveMs
     zones.ttlUpToMs[vzone] = header.ttlUpToMs
-    const marks = this.#markPages.get(header.sequence)!
-    zones.marks[vzone] = marks.count
+    zones.marks[vzone] = marks.pages
     this.#seenDeadline(vzone, marks.lastDeadlineMs)
     zones.pagesUsed[vzone] = zone.pages
     // What its records are long is not in the indexes: as much as its pages hold.
     zones.liveBytes[vzone] = zone.pages * PAGE_BYTES
     keeper.look(vzone)
+    const dead = this.#book.deadOf(header.sequence)
+    const first = vzone * pagesPerZone
     for (const { trailer, index: bytes } of groups) {
       this.context.startAt(trailer.nextSequence)
       this.#seenDeadline(vzone, trailer.lastDeadlineMs)
-      readIndex(bytes, trailer, this.#reader(vzone, header.sequence))
+      readIndex(bytes, trailer, {
+        onPage: (page, pages, records) => {
+          this.#noteRun(vzone, page, pages)
+          const live = records - (dead === null ? 0 : dead.countIn(page, records))
+          loader.tell(first + page, live)
+          zones.records[vzone]! += records
+          zones.liveRecords[vzone]! += live
+        },
+        onMarks() {},
+      })
     }
-    const writer = writers[lifetimeClass]!
-    if (isResumed) writer.group.begin(zone.tailPage, groups.at(-1)?.trailer.trailerPage ?? 0)
+    return { ...zone, vzone, resumedBy }
+  }
+
+  /** What the indexes of groups name. */
+  enterGroups({ vzone, header, groups }: OpenedZone, loader: IndexLoader): void {
+    const dead = this.#book.deadOf(header.sequence)
+    for (const group of groups) this.#enterGroup(group, vzone, dead, loader)
+  }
+
+  #enterGroup(
+    { index, trailer }: ScannedGroup,
+    vzone: number,
+    dead: DeadRecords | null,
+    loader: IndexLoader,
+  ): void {
+    const places = this.#places
+    const tags = this.#tags
+    const first = vzone * this.engine.parts.pagesPerZone
+    const view = new DataView(index.buffer, index.byteOffset, index.length)
+    readIndex(index, trailer, {
+      onPage: (page, _pages, records, record) => {
+        readHashes(view, trailer, record, records, places, tags)
+        const known = loader.pageOf(first + page)
+        const isWhole = dead === null || dead.countIn(page, records) === 0
+        for (let i = 0; i < records; i++) {
+          if (isWhole || !dead.has(page, i)) loader.put(places[i]!, tags[i]!, known)
+        }
+        if (!isWhole) this.#noteTwins(first, page, records, dead)
+      },
+      onMarks() {},
+    })
+  }
+
+  /** What lies behind the last index, when the index has all else. The zone is ready then. */
+  async enterTail(zone: OpenedZone): Promise<void> {
+    const { zones, writers } = this.engine.parts
+    const { vzone, resumedBy, groups } = zone
+    const isResumed = resumedBy >= 0
+    const writer = writers[resumedBy]
+    writer?.group.begin(zone.tailPage, groups.at(-1)?.trailer.trailerPage ?? 0)
     for await (const page of this.scanner.tail(zone)) {
-      const hashes = this.#enterTailPage(page, vzone, header.sequence)
-      if (!isResumed) continue
+      const records = this.#enterTailPage(page, vzone, zone.header.sequence)
+      if (writer === undefined) continue
       if (page.kind === KIND_RUN) writer.group.addRunItem(page.pages)
       else if (page.kind === KIND_MARKS) writer.group.addItem(ITEM_MARKS)
-      else writer.group.addItem(page.kind === KIND_SLAB ? hashes.length : ITEM_NOTHING)
-      for (const { place, tag } of hashes) writer.group.addRecord(place, tag)
+      else writer.group.addItem(page.kind === KIND_SLAB ? records : ITEM_NOTHING)
+      for (let i = 0; i < records; i++) writer.group.addRecord(this.#places[i]!, this.#tags[i]!)
     }
-    if (isResumed) writer.resume(vzone, zone.pages)
+    if (isResumed) writer!.resume(vzone, zone.pages)
     else zones.state[vzone] = ZONE_SEALED
   }
 
-  /** The index would lead to a dead record if another of its page has the same hash. */
-  rememberTwins(): void {
-    const { index, pagesPerZone } = this.engine.parts
-    for (const { place, tag, vzone, page, record } of this.#dead) {
-      const locator = vzone * pagesPerZone + page
-      const count = index.find(place, tag)
-      if (index.found.subarray(0, count).includes(locator)) {
-        this.engine.twins.add(locator * 256 + record)
-      }
+  /** Gives how many records there are, alive or not; their hashes are in the columns. */
+  #enterTailPage(tail: TailPage, vzone: number, zoneSequence: number): number {
+    const { kind, bytes, base, page } = tail
+    if (kind === 0) return 0
+    this.context.startAt(sequenceOf(bytes, base) + 1)
+    let records = 0
+    if (kind === KIND_RUN) {
+      this.#noteRun(vzone, page, tail.pages)
+      this.#hash(records++, bytes, base + RUN_HEADER_BYTES, runKeyBytes(bytes, base))
+      this.#seenDeadline(vzone, runDeadline(bytes, base))
     }
+    const slots = kind === KIND_SLAB ? bytes[base + AT_SLOTS]! : 0
+    for (let slot = 0; slot < slots; slot++) {
+      if (!isUsed(bytes, base, slot)) continue
+      const at = slotAt(bytes, base, slot)
+      this.#hash(records++, bytes, at, keyBytesOf(bytes, base, slot))
+      this.#seenDeadline(vzone, deadlineOf(bytes, base, slot))
+    }
+    this.#insert(vzone, page, records, this.#book.deadOf(zoneSequence))
+    return records
   }
 
-  #reader(vzone: number, zoneSequence: number): IndexReader {
-    let page = 0
-    return {
-      onPage: (next, pages) => {
-        page = next
-        this.#noteRun(vzone, page, pages)
-      },
-      onRecord: (place, tag, record) =>
-        this.#enterRecord({ place, tag }, { vzone, zoneSequence, page, record }),
-      onMarks() {},
+  #insert(vzone: number, page: number, records: number, dead: DeadRecords | null): void {
+    const { index, zones, pagesPerZone } = this.engine.parts
+    const first = vzone * pagesPerZone
+    zones.records[vzone]! += records
+    for (let i = 0; i < records; i++) {
+      if (dead?.has(page, i)) continue
+      index.insert(this.#places[i]!, this.#tags[i]!, first + page)
+      zones.liveRecords[vzone]!++
+    }
+    if (dead !== null) this.#noteTwins(first, page, records, dead)
+  }
+
+  /** The index leads to a dead record if a living one of its page is alike. */
+  #noteTwins(first: number, page: number, records: number, dead: DeadRecords): void {
+    const places = this.#places
+    const tags = this.#tags
+    for (let i = 0; i < records; i++) {
+      if (!dead.has(page, i)) continue
+      for (let other = 0; other < records; other++) {
+        if (!areAlike(places[i]!, tags[i]!, places[other]!, tags[other]!)) continue
+        if (!dead.has(page, other)) this.engine.twins.add((first + page) * 256 + i)
+      }
     }
   }
 
@@ -141,44 +193,10 @@ export class ZoneLoader {
     zones.lastDeadlineMs[vzone] = Math.max(zones.lastDeadlineMs[vzone]!, deadlineMs)
   }
 
-  #enterTailPage(tail: TailPage, vzone: number, zoneSequence: number): Hash[] {
-    const { kind, bytes, base, page } = tail
-    if (kind === 0) return []
-    this.context.startAt(sequenceOf(bytes, base) + 1)
-    const hashes: Hash[] = []
-    const add = (at: number, keyBytes: number, deadlineMs: number) => {
-      const hash = this.#hash(bytes.subarray(at, at + keyBytes))
-      this.#seenDeadline(vzone, deadlineMs)
-      this.#enterRecord(hash, { vzone, zoneSequence, page, record: hashes.length })
-      hashes.push(hash)
-    }
-    if (kind === KIND_RUN) {
-      this.#noteRun(vzone, page, tail.pages)
-      add(base + RUN_HEADER_BYTES, runKeyBytes(bytes, base), runDeadline(bytes, base))
-    }
-    const slots = kind === KIND_SLAB ? bytes[base + AT_SLOTS]! : 0
-    for (let slot = 0; slot < slots; slot++) {
-      if (!isUsed(bytes, base, slot)) continue
-      const at = slotAt(bytes, base, slot)
-      add(at, keyBytesOf(bytes, base, slot), deadlineOf(bytes, base, slot))
-    }
-    return hashes
-  }
-
-  #enterRecord(hash: Hash, spot: Spot): void {
-    const { index, zones, pagesPerZone } = this.engine.parts
-    zones.records[spot.vzone]!++
-    if (this.#marked.get(spot.zoneSequence)?.has(spot.page * 256 + spot.record)) {
-      this.#dead.push({ ...hash, ...spot })
-      return
-    }
-    index.insert(hash.place, hash.tag, spot.vzone * pagesPerZone + spot.page)
-    zones.liveRecords[spot.vzone]!++
-  }
-
-  #hash(key: Uint8Array): Hash {
+  #hash(record: number, bytes: Uint8Array, at: number, keyBytes: number): void {
     const { keys } = this.engine.parts
-    keys.hash(key)
-    return { place: keys.place, tag: keys.tag }
+    keys.hash(bytes.subarray(at, at + keyBytes))
+    this.#places[record] = keys.place
+    this.#tags[record] = keys.tag
   }
 }

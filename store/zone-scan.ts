@@ -11,6 +11,8 @@ import { readZoneHeader, type ZoneHeader } from './zone-header.js'
 
 /** Read at once: a group's index is shorter as a rule. */
 const READ_PAGES = 64
+/** What is read of a group before it is known how long its index is; later ones are taken to be as long as the one before. */
+const INDEX_PAGES_GUESS = 9
 
 export interface ScannedGroup {
   readonly trailer: GroupTrailer
@@ -42,6 +44,7 @@ export interface TailPage {
 
 export class ZoneScanner {
   pagesRead = 0
+  #guess = INDEX_PAGES_GUESS
 
   constructor(
     private readonly device: ZonedDevice,
@@ -52,25 +55,30 @@ export class ZoneScanner {
     return readZoneHeader(await this.read(physical, 0, 1), 0)
   }
 
-  /** `pages`: up to the write pointer. Rejects when the device does. */
-  async scan(physical: number, header: ZoneHeader, pages: number): Promise<ScannedZone> {
+  /** `pages`: up to the write pointer. `end`: the zone's last group, if it is known. Rejects when the device does. */
+  async scan(
+    physical: number,
+    header: ZoneHeader,
+    pages: number,
+    end?: ScannedGroup | null,
+  ): Promise<ScannedZone> {
     const groups: ScannedGroup[] = []
-    let last = await this.#lastTrailer(physical, header, pages)
-    const tailPage = last === null ? 1 : last.trailerPage + 1
+    let last = end ?? (await this.#lastGroup(physical, header, pages))
+    const tailPage = last === null ? 1 : last.trailer.trailerPage + 1
     let damagedGroups = 0
     while (last !== null) {
-      const { trailer, index } = await this.#index(physical, last)
-      if (isWholeIndex(index)) groups.unshift({ trailer, index })
+      if (isWholeIndex(last.index)) groups.unshift(last)
       else damagedGroups++
-      last = await this.#trailerAt(physical, header, trailer.previousTrailer)
-      if (last === null && trailer.previousTrailer !== 0) damagedGroups++
+      const { previousTrailer } = last.trailer
+      last = await this.#groupAt(physical, header, previousTrailer)
+      if (last === null && previousTrailer !== 0) damagedGroups++
     }
     return { physical, header, pages, groups, tailPage, damagedGroups }
   }
 
-  /** Only the last trailer: it knows when the whole zone is past. Null when the zone is still being written. */
-  async fullZoneTrailer(physical: number, header: ZoneHeader): Promise<GroupTrailer | null> {
-    return this.#trailerAt(physical, header, this.pagesPerZone - 1)
+  /** The last group of a full zone, unchecked: it knows when the whole zone is past. Null when there is none at the end. */
+  async endOf(physical: number, header: ZoneHeader): Promise<ScannedGroup | null> {
+    return this.#groupAt(physical, header, this.pagesPerZone - 1)
   }
 
   /** The pages behind the last index, runs as one. */
@@ -111,39 +119,40 @@ export class ZoneScanner {
   }
 
   /** From the write pointer backwards. */
-  async #lastTrailer(
+  async #lastGroup(
     physical: number,
     header: ZoneHeader,
     pages: number,
-  ): Promise<GroupTrailer | null> {
-    // Of a full zone it is the last page.
-    const atEnd = await this.#trailerAt(physical, header, pages - 1)
+  ): Promise<ScannedGroup | null> {
+    // Of a full zone it is at the end.
+    const atEnd = await this.#groupAt(physical, header, pages - 1)
     if (atEnd !== null) return atEnd
     for (let end = pages; end > 1; ) {
       const first = Math.max(1, end - READ_PAGES)
       const bytes = await this.read(physical, first, end - first)
       for (let page = end - 1; page >= first; page--) {
         const trailer = readTrailer(bytes, (page - first + 1) * PAGE_BYTES)
-        if (isTrailerOf(trailer, header, page)) return trailer
+        if (isTrailerOf(trailer, header, page)) return this.#groupAt(physical, header, page)
       }
       end = first
     }
     return null
   }
 
-  async #trailerAt(
-    physical: number,
-    header: ZoneHeader,
-    page: number,
-  ): Promise<GroupTrailer | null> {
+  /** The group whose trailer is in the page, with one read as a rule. */
+  async #groupAt(physical: number, header: ZoneHeader, page: number): Promise<ScannedGroup | null> {
     if (page === 0) return null
-    const trailer = readTrailer(await this.read(physical, page, 1), PAGE_BYTES)
-    return isTrailerOf(trailer, header, page) ? trailer : null
-  }
-
-  async #index(physical: number, trailer: GroupTrailer): Promise<ScannedGroup> {
-    const first = trailer.trailerPage - trailer.indexPages + 1
-    return { trailer, index: await this.read(physical, first, trailer.indexPages) }
+    const count = Math.min(page, this.#guess)
+    const bytes = await this.read(physical, page - count + 1, count)
+    const trailer = readTrailer(bytes, bytes.length)
+    if (!isTrailerOf(trailer, header, page)) return null
+    const { indexPages } = trailer
+    this.#guess = Math.min(READ_PAGES, indexPages + 1)
+    const index =
+      indexPages <= count
+        ? bytes.subarray(bytes.length - indexPages * PAGE_BYTES)
+        : await this.read(physical, page - indexPages + 1, indexPages)
+    return { trailer, index }
   }
 }
 

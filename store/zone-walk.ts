@@ -204,7 +204,6 @@ function expectedOf({ index, trailer }: ScannedGroup): Map<number, Expected> {
   const expected = new Map<number, Expected>()
   const reader: IndexReader = {
     onPage: (page, pages, records) => expected.set(page, { pages, records }),
-    onRecord() {},
     onMarks: page => expected.set(page, { pages: 1, records: -1 }),
   }
   readIndex(index, trailer, reader)

@@ -5,9 +5,8 @@
 import { describe, expect, test } from 'vitest'
 import { ObjectIndex } from '../../store/object-index.js'
 import { Prng } from '../fakes/prng.js'
+import { Crowd, HASHES } from './index-crowd.js'
 import { NaiveIndex } from './naive-index.js'
-
-const HASHES = 1 << 18
 
 interface Shape {
   readonly name: string
@@ -62,10 +61,43 @@ class Pair {
     readonly prng: Prng,
   ) {
     this.index = new ObjectIndex(shape)
-    // As after a restart, which knows how many will come, or thinks so.
-    if (prng.chance(0.5)) this.index.reserve(prng.below(200_000))
     this.model = new NaiveIndex(shape.pagesPerZone)
     this.open()
+    // As after a restart.
+    if (prng.chance(0.6)) this.load()
+  }
+
+  /** Entries of several zones, page by page. */
+  load(): void {
+    const { index, model, prng, shape } = this
+    while (model.openZones.length < shape.zones && prng.chance(0.7)) this.open()
+    const count = prng.below(prng.pick([10, 1000, shape.operations]))
+    const pages = new Map<number, string[]>()
+    for (let i = 0; i < count; i++) {
+      const locator = this.randomLocator()
+      // The same hash may be there more than once, in one page or in several.
+      const keys = model.keys
+      const again = i < 100 && keys.length > 0 && prng.chance(0.2)
+      const key = again ? prng.pick(keys) : this.randomKey()
+      pages.set(locator, [...(pages.get(locator) ?? []), key])
+      model.insert(key, locator)
+    }
+    const loader = index.beginLoad()
+    for (const [locator, keys] of pages) loader.tell(locator, keys.length)
+    loader.begin()
+    for (const [locator, keys] of pages) {
+      const page = loader.pageOf(locator)
+      for (const key of keys) {
+        const [place, tag] = numbers(key)
+        loader.put(place, tag, page)
+      }
+    }
+    index.finishLoad(loader)
+    expect(index.entries).toBe(count)
+    for (const key of model.keys) this.check(key)
+    for (const zone of model.openZones) {
+      expect(index.entriesOf(zone)).toBe(model.entriesOf(zone))
+    }
   }
 
   open(): void {
@@ -156,63 +188,6 @@ function run(pair: Pair): void {
   }
 }
 
-/** Many entries, of which typed arrays remember all. */
-class Crowd {
-  readonly index: ObjectIndex
-  readonly #places: Int32Array
-  readonly #tags: Int32Array
-  readonly #locators: Int32Array
-  readonly #prng = new Prng(20261121)
-  count = 0
-
-  constructor(
-    readonly pagesPerZone: number,
-    zones: number,
-    max: number,
-  ) {
-    this.index = new ObjectIndex({ pagesPerZone, zones })
-    this.#places = new Int32Array(max)
-    this.#tags = new Int32Array(max)
-    this.#locators = new Int32Array(max)
-  }
-
-  insert(locator: number): void {
-    const i = this.count++
-    this.#places[i] = this.#prng.below(HASHES)
-    this.#tags[i] = this.#prng.below(HASHES)
-    this.#locators[i] = locator
-    if (!this.index.insert(this.#places[i], this.#tags[i], locator)) expect.fail(`entry ${i}`)
-  }
-
-  /** Objects that lie in order, so many to a page, from the first page of a zone on. */
-  fill(zone: number, objects: number, perPage: number): void {
-    const first = zone * this.pagesPerZone
-    for (let i = 0; i < objects; i++) this.insert(first + ((i / perPage) | 0))
-  }
-
-  /** Candidates that `find` gives in vain, an entry, after each was found where it is. */
-  check(isGone: (locator: number) => boolean = () => false): number {
-    let vain = 0
-    for (let i = 0; i < this.count; i++) {
-      const candidates = this.index.find(this.#places[i]!, this.#tags[i]!)
-      const found = this.index.found.subarray(0, candidates)
-      const isThere = found.includes(this.#locators[i]!)
-      if (isThere === isGone(this.#locators[i]!)) expect.fail(`entry ${i}: ${isThere}`)
-      vain += candidates - (isThere ? 1 : 0)
-    }
-    return vain / this.count
-  }
-
-  removeAll(): void {
-    for (let i = 0; i < this.count; i++) {
-      if (!this.index.remove(this.#places[i]!, this.#tags[i]!, this.#locators[i]!)) {
-        expect.fail(`entry ${i}`)
-      }
-    }
-    this.count = 0
-  }
-}
-
 describe('growth', () => {
   test('a dense table: 4.2 bytes an entry, hardly a candidate in vain, and all are found', () => {
     const crowd = new Crowd(16384, 20, 300_000)
@@ -231,16 +206,41 @@ describe('growth', () => {
     expect(crowd.check()).toBeNaN()
   })
 
-  test('with room reserved nothing has to grow, and the table is no larger', () => {
-    const crowd = new Crowd(16384, 20, 300_000)
-    crowd.index.reserve(300_000)
-    const slots = crowd.index.slots
-    const zone = crowd.index.openZone()
-    for (let i = 1; i <= 300_000; i++) crowd.insert(zone * 16384 + ((i / 28) | 0))
-    expect(crowd.index.slots).toBe(slots)
-    const { entries, states } = crowd.index.memoryBytes()
-    expect((entries + states) / 300_000).toBeLessThan(4.25)
-    expect(crowd.check()).toBeLessThan((2 * 300_000) / 2 ** 31)
+  test.each([
+    1, 20, 300, 5000, 70_000, 131_072, 200_000, 300_000,
+  ])('a load of %d: a table as dense as by inserts, and all are found', objects => {
+    const crowd = new Crowd(16384, 20, objects)
+    const { index } = crowd
+    const zone = index.openZone()
+    crowd.load(zone * 16384, objects, 28)
+    expect(index.entries).toBe(objects)
+    const { entries, states } = index.memoryBytes()
+    if (objects > 80_000) expect((entries + states) / objects).toBeLessThan(4.2)
+    expect(crowd.check()).toBeLessThan((3 * objects) / 2 ** 31)
+    crowd.removeAll()
+    expect(index.entries).toBe(0)
+  })
+
+  test('a load of large objects: tags are in the plane', () => {
+    const crowd = new Crowd(4096, 30, 300_000)
+    const { index } = crowd
+    for (let zone = 0; zone < 4; zone++) index.openZone()
+    crowd.load(4096, 256, 1 / 64)
+    expect(index.memoryBytes().plane).toBeGreaterThan(0)
+    expect(crowd.check()).toBeLessThan(0.001)
+    for (let zone = 0; zone < 10; zone++) crowd.fill(index.openZone(), 29_000, 28)
+    expect(index.memoryBytes().plane).toBe(0)
+    expect(crowd.check()).toBeLessThan(0.001)
+  })
+
+  test('a load into a table that was in use and is empty again', () => {
+    const crowd = new Crowd(64, 400, 100_000)
+    const { index } = crowd
+    // Pages that grow, so that buckets keep fewer bits, and some lag behind.
+    for (let zone = 0; zone < 200; zone++) crowd.fill(index.openZone(), 20, 0.5)
+    crowd.removeAll()
+    crowd.load(64, 60_000, 28)
+    expect(crowd.check()).toBeLessThan(0.001)
   })
 
   test('large objects first: tags move to the plane, and back when small ones come', () => {
@@ -320,6 +320,22 @@ describe('limits', () => {
     while (index.insert(prng.below(HASHES), prng.below(HASHES), zone * 64 + (count & 63))) count++
     expect(count).toBeGreaterThan(64 * 40 * 64)
     expect(index.entries).toBe(count)
+  })
+
+  test('a load of more than there is room for', () => {
+    const index = new ObjectIndex({ pagesPerZone: 4, zones: 2 })
+    const zone = index.openZone()
+    const prng = new Prng(1)
+    const loader = index.beginLoad()
+    loader.tell(zone * 4 + 1, 200_000)
+    loader.begin()
+    const page = loader.pageOf(zone * 4 + 1)
+    for (let i = 0; i < 200_000; i++) loader.put(prng.below(HASHES), prng.below(HASHES), page)
+    index.finishLoad(loader)
+    expect(index.entries).toBeGreaterThan(index.slots * 0.97)
+    expect(index.entries).toBeLessThanOrEqual(index.slots)
+    expect(index.insert(1, 2, zone * 4 + 1)).toBe(false)
+    expect(() => index.beginLoad()).toThrow(/full index/)
   })
 
   test('what no entry can hold is refused', () => {
