@@ -9,14 +9,14 @@ import { DEADLINE, NOW } from './cells.js'
 import { FoundRecord, RUN_SLOT } from './found-record.js'
 import type { Heat } from './heat.js'
 import { KEY_BYTES_MAX, type KeyHash } from './key-hash.js'
-import { AT_KIND, KIND_RUN, PAGE_BYTES } from './layout.js'
+import { PAGE_BYTES } from './layout.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
 import type { MarkList } from './marks.js'
 import type { ObjectIndex } from './object-index.js'
 import { freeSlotOf, takeSlot } from './open-slab.js'
-import { RUN_HEADER_BYTES, runKeyBytes, runPages, writeRun } from './run.js'
+import { runPages, writeRun } from './run.js'
 import { SLOT_BYTES_MAX, sizeClassOf } from './size-classes.js'
-import { findSlot, hasKey, slotAt } from './slab.js'
+import { slotAt } from './slab.js'
 import { PAGE_OPEN, STAGE_BYTES } from './stage.js'
 import type { WriteLedger } from './write-ledger.js'
 import type { ZoneKeeper, ZoneView } from './zone-keeper.js'
@@ -107,28 +107,38 @@ export class Engine {
   #findExcept(exceptLocator: number, exceptSlot: number): number {
     const keys = this.#keys
     const index = this.#index
-    const count = index.find(keys.place, keys.tag)
     this.onDriveCount = 0
-    for (let i = 0; i < count; i++) {
-      const locator = index.found[i]!
+    const some = index.findFirst(keys.place, keys.tag)
+    if (this.#isAmong(0, some, exceptLocator, exceptSlot)) return FOUND
+    const all = index.findMore(keys.place, keys.tag, some)
+    if (this.#isAmong(some, all, exceptLocator, exceptSlot)) return FOUND
+    return this.onDriveCount > 0 ? ON_DRIVE : MISSING
+  }
+
+  /** Looks for the key at hand in candidates of the index. */
+  #isAmong(from: number, to: number, exceptLocator: number, exceptSlot: number): boolean {
+    const { found } = this
+    for (let i = from; i < to; i++) {
+      const locator = this.#index.found[i]!
       if (!this.#locate(locator)) {
         this.onDrive[this.onDriveCount++] = locator
         continue
       }
       const except = locator === exceptLocator ? exceptSlot : -1
-      const slot = this.#slotOfKey(this.#pageBytes, this.#pageBase, except)
-      if (slot >= 0 && this.#take(this.#pageBytes, this.#pageView, this.#pageBase, slot, locator)) {
-        return FOUND
-      }
+      const bytes = this.#pageBytes
+      const view = this.#pageView
+      const base = this.#pageBase
+      const slot = found.search(bytes, view, base, this.#keys, this.keyBytes, except)
+      if (slot >= 0 && this.#take(bytes, view, base, slot, locator)) return true
     }
-    return this.onDriveCount > 0 ? ON_DRIVE : MISSING
+    return false
   }
 
   /** Looks for the key at hand in a page that was read from the drive. True: it is `found`. */
   findInPage(locator: number, bytes: Uint8Array, base: number): boolean {
-    const slot = this.#slotOfKey(bytes, base, -1)
-    if (slot < 0) return false
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const slot = this.found.search(bytes, view, base, this.#keys, this.keyBytes, -1)
+    if (slot < 0) return false
     return this.#take(bytes, view, base, slot, locator)
   }
 
@@ -137,18 +147,6 @@ export class Engine {
     const { found } = this
     found.take(bytes, view, base, slot, locator, this.cells)
     return this.twins.size === 0 || !this.twins.has(locator * 256 + found.record)
-  }
-
-  #slotOfKey(bytes: Uint8Array, base: number, except: number): number {
-    const keys = this.#keys
-    if (bytes[base + AT_KIND] === KIND_RUN) {
-      const isIt =
-        except !== RUN_SLOT &&
-        runKeyBytes(bytes, base) === this.keyBytes &&
-        hasKey(bytes, base + RUN_HEADER_BYTES, keys.bytes, this.keyBytes)
-      return isIt ? RUN_SLOT : -1
-    }
-    return findSlot(bytes, base, keys.bytes, this.keyBytes, keys.place, keys.tag, except)
   }
 
   /** Finds a page in memory: in a stage, in one that is being written, or in the drive's own memory. */

@@ -67,6 +67,9 @@ export class ObjectIndex {
   #at = 0
   #bucket = 0
   #isSpilled = false
+  /** Of the last `findFirst`: the other bucket, and what is in its first slot. */
+  #second = 0
+  #early = 0
 
   /** Throws a RangeError when there are more than 2^26 pages: their locators would not fit an entry. */
   constructor({ pagesPerZone, zones }: ObjectIndexOptions) {
@@ -123,24 +126,42 @@ export class ObjectIndex {
 
   /** How many candidates there are; their locators are in `found`. */
   find(place: number, tag: number): number {
+    return this.findMore(place, tag, this.findFirst(place, tag))
+  }
+
+  /** As `find`, of the first of the two buckets: most objects are in there. `findMore` has to follow if none of these is it. */
+  findFirst(place: number, tag: number): number {
     const buckets = this.#buckets
+    const { level, split } = buckets
+    const home = place & HOME_MASK
+    const jump = place >>> HOME_BITS
+    const bucket = buckets.locate(home, tag)
+    const home2 = home ^ HOME_OFFSETS[jump]!
+    const tag2 = tag ^ TAG_OFFSETS[jump]!
+    const second = buckets.locate(home2, tag2)
+    this.#second = second
+    // Memory is asked for the second bucket while the first is still on its way.
+    this.#early = buckets.entries[second * SLOTS]!
+    const isSplit = ((home << level) | (tag & ((1 << level) - 1))) < split
+    return this.#probe(bucket, isSplit, tag, jump, buckets.entries[bucket * SLOTS]!, 0)
+  }
+
+  /** Adds those of the second bucket, and what was spilled, to the `count` that `findFirst` gave. */
+  findMore(place: number, tag: number, count: number): number {
+    const { level, split } = this.#buckets
     const home = place & HOME_MASK
     const jump = place >>> HOME_BITS
     const home2 = home ^ HOME_OFFSETS[jump]!
     const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const first = buckets.locate(home, tag)
-    const second = buckets.locate(home2, tag2)
-    // Memory is asked for the second bucket while the first is still on its way.
-    const early = buckets.entries[second * SLOTS]!
-    const some = this.#probe(first, home, tag, jump, buckets.entries[first * SLOTS]!, 0)
-    const all = this.#probe(second, home2, tag2, jump, early, some)
+    const isSplit = ((home2 << level) | (tag2 & ((1 << level) - 1))) < split
+    const all = this.#probe(this.#second, isSplit, tag2, jump, this.#early, count)
     return this.#spill.count === 0 ? all : this.#probeSpill(home, tag, jump, all)
   }
 
-  /** `early`: what is in the bucket's first slot. */
+  /** `isSplit`: in this round. `early`: what is in the bucket's first slot. */
   #probe(
     bucket: number,
-    home: number,
+    isSplit: boolean,
     tag: number,
     jump: number,
     early: number,
@@ -148,9 +169,9 @@ export class ObjectIndex {
   ): number {
     const buckets = this.#buckets
     const { entries, level } = buckets
-    const isSplit = ((home << level) | (tag & ((1 << level) - 1))) < buckets.split
     const depth = isSplit ? level + 1 : level
-    const kept = (isSplit ? buckets.keptHigh : buckets.keptLow) + buckets.lagOf(bucket)
+    let kept = isSplit ? buckets.keptHigh : buckets.keptLow
+    if (buckets.lagging > 0) kept += buckets.lagOf(bucket)
     const bits = kept > depth ? kept - depth : 0
     const shift = PAGE_BITS_MAX - bits
     const hash = (((tag >>> depth) & ((1 << bits) - 1)) << JUMP_BITS) | jump
