@@ -8,6 +8,7 @@
 import { DEADLINE, NOW } from './cells.js'
 import { FoundRecord, RUN_SLOT } from './found-record.js'
 import type { Heat } from './heat.js'
+import { copyWords, KeptView } from './kept-view.js'
 import { KEY_BYTES_MAX, type KeyHash } from './key-hash.js'
 import { PAGE_BYTES } from './layout.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
@@ -31,6 +32,8 @@ export const ON_DRIVE = 2
 
 const NO_LOCATOR = -1
 const CANDIDATES_MAX = 128
+/** Above this the runtime's own copy is faster. */
+const COPY_BYTES_MAX = 1024
 
 export interface EngineParts {
   readonly keys: KeyHash
@@ -65,6 +68,9 @@ export class Engine {
    * the record in its page. Empty but for a few in billions.
    */
   readonly twins = new Set<number>()
+
+  /** Of the caller's values: often the same buffer again. */
+  readonly #source = new KeptView()
 
   readonly cells: Float64Array
   readonly #keys: KeyHash
@@ -101,21 +107,17 @@ export class Engine {
 
   /** Looks for the key at hand. MISSING, FOUND (past its deadline or not), or ON_DRIVE. */
   find(): number {
-    return this.#findExcept(NO_LOCATOR, -1)
-  }
-
-  #findExcept(exceptLocator: number, exceptSlot: number): number {
     const keys = this.#keys
     const index = this.#index
     this.onDriveCount = 0
     const some = index.findFirst(keys.place, keys.tag)
-    if (this.#isAmong(0, some, exceptLocator, exceptSlot)) return FOUND
+    if (this.#isAmong(0, some, NO_LOCATOR, -1)) return FOUND
     const all = index.findMore(keys.place, keys.tag, some)
-    if (this.#isAmong(some, all, exceptLocator, exceptSlot)) return FOUND
+    if (this.#isAmong(some, all, NO_LOCATOR, -1)) return FOUND
     return this.onDriveCount > 0 ? ON_DRIVE : MISSING
   }
 
-  /** Looks for the key at hand in candidates of the index. */
+  /** Looks for the key at hand in candidates of the index, but in one slot. */
   #isAmong(from: number, to: number, exceptLocator: number, exceptSlot: number): boolean {
     const { found } = this
     for (let i = from; i < to; i++) {
@@ -206,8 +208,7 @@ export class Engine {
     const { keys, classes, writers, ledger } = this.parts
     const ttlMs = this.cells[DEADLINE]! - this.cells[NOW]!
     const recordBytes = this.keyBytes + valueBytes
-    classes.note(ttlMs, recordBytes)
-    const writer = writers[classes.classOf(ttlMs)]!
+    const writer = writers[classes.take(ttlMs, recordBytes)]!
     if (recordBytes > SLOT_BYTES_MAX) return this.#putRun(writer, value, valueBytes)
     const sizeClass = sizeClassOf(recordBytes)
     let page = writer.openPages[sizeClass]!
@@ -218,10 +219,10 @@ export class Engine {
       if (page < 0) return page
       slot = this.#slotIn(writer, page, valueBytes)
     }
-    const { bytes } = writer.stage!
+    const { bytes, view } = writer.stage!
     const at = slotAt(bytes, page * PAGE_BYTES, slot)
-    copyBytes(keys.bytes, bytes, at, this.keyBytes)
-    copyBytes(value, bytes, at + this.keyBytes, valueBytes)
+    keys.copyTo(view, at, this.keyBytes)
+    this.#copyValue(value, valueBytes, bytes, view, at + this.keyBytes)
     ledger.payload += recordBytes
     return this.#settle(writer.vzone, writer.stageBase + page, slot, recordBytes)
   }
@@ -237,6 +238,18 @@ export class Engine {
       keys.tag,
       this.cells,
     )
+  }
+
+  #copyValue(
+    value: Uint8Array,
+    count: number,
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+  ): void {
+    const source = this.#source
+    if (count <= COPY_BYTES_MAX && source.isOf(value)) copyWords(source.view, 0, view, at, count)
+    else copyBytes(value, bytes, at, count)
   }
 
   #putRun(writer: ZoneWriter, value: Uint8Array, valueBytes: number): number {
@@ -264,18 +277,35 @@ export class Engine {
     if (deadline > zones.lastDeadlineMs[vzone]!) zones.lastDeadlineMs[vzone] = deadline
     const locator = vzone * pagesPerZone + page
     this.#writtenLocator = locator
-    const before = this.#findExcept(locator, slot)
-    if (before !== FOUND) {
+    this.onDriveCount = 0
+    const count = index.find(keys.place, keys.tag)
+    if (!this.#isAmong(0, count, locator, slot)) {
       index.insert(keys.place, keys.tag, locator)
-      return before
+      return this.onDriveCount > 0 ? ON_DRIVE : MISSING
     }
-    if (this.found.locator !== locator) {
-      this.#noteTwin()
-      index.replace(keys.place, keys.tag, this.found.locator, locator)
-    }
+    if (this.found.locator !== locator) this.#replace(count, locator)
     this.#release()
     this.cells[DEADLINE] = deadline
     return FOUND
+  }
+
+  /** The index names another place for what was found, one of `count` candidates. */
+  #replace(count: number, to: number): void {
+    const { index, keys } = this.parts
+    const { locator } = this.found
+    let nth = -1
+    let same = 0
+    for (let i = 0; i < count; i++) {
+      if (index.found[i] !== locator) continue
+      nth = i
+      same++
+    }
+    if (same === 1) {
+      index.replaceFound(keys.place, keys.tag, nth, to)
+      return
+    }
+    this.#noteTwin()
+    index.replace(keys.place, keys.tag, locator, to)
   }
 
   /** Buries what was found: deleted, expired in sight of a reader, or written anew elsewhere. */

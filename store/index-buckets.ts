@@ -228,6 +228,15 @@ export class IndexBuckets {
     if (this.kept < this.known) this.plane[at] = tag
   }
 
+  /** An entry gets another page. */
+  setPage(at: number, page: number): void {
+    const bucket = (at / SLOTS) | 0
+    this.settle(bucket)
+    this.look(bucket)
+    this.read(at)
+    this.write(at, this.tag, this.jump, page)
+  }
+
   /** Whether the plane says that the tag of a slot, in a bucket that keeps `kept` bits, is another. */
   isOther(at: number, kept: number, tag: number): boolean {
     if (kept >= this.known) return false

@@ -33,8 +33,8 @@ export class IndexZones {
   readonly #counts: Uint32Array
   /** By zone and block in it: its id, or 0. */
   readonly #ids: Int32Array
-  /** By id: the block's place in `#ids`, entries in the table that are in it, and 1 when its zone is dropped. */
-  readonly #blocks: Int32Array
+  /** By id: the block's first locator, entries in the table that are in it, and 1 when its zone is dropped. */
+  readonly #firsts: Int32Array
   readonly #blockCounts: Uint32Array
   readonly #dead: Uint8Array
   /** Ids that were in use, and how many there ever were. */
@@ -56,7 +56,7 @@ export class IndexZones {
     const blocks = zones * this.#blocksPerZone
     this.pagesMax = (blocks + 1) << this.#blockShift
     this.#ids = new Int32Array(blocks)
-    this.#blocks = new Int32Array(blocks + 1)
+    this.#firsts = new Int32Array(blocks + 1)
     this.#blockCounts = new Uint32Array(blocks + 1)
     this.#dead = new Uint8Array(blocks + 1)
     this.#freeIds = new Int32Array(blocks + 1)
@@ -123,10 +123,8 @@ export class IndexZones {
   }
 
   locatorOf(page: number): number {
-    const block = this.#blocks[page >>> this.#blockShift]!
-    const zone = (block / this.#blocksPerZone) | 0
-    const inZone = (block - zone * this.#blocksPerZone) << this.#blockShift
-    return zone * this.#pagesPerZone + inZone + (page & ((1 << this.#blockShift) - 1))
+    const shift = this.#blockShift
+    return this.#firsts[page >>> shift]! + (page & ((1 << shift) - 1))
   }
 
   /** An entry with this locator, of an open zone, comes into the table: the number of its page. */
@@ -136,20 +134,23 @@ export class IndexZones {
 
   /** `count` entries of the page, one at least. */
   noteMany(locator: number, count: number): number {
-    const block = this.#blockOf(locator)
+    const shift = this.#blockShift
+    const zone = (locator / this.#pagesPerZone) | 0
+    const inZone = locator - zone * this.#pagesPerZone
+    const inBlock = inZone & ((1 << shift) - 1)
+    const block = zone * this.#blocksPerZone + (inZone >>> shift)
     let id = this.#ids[block]!
-    if (id === 0) id = this.#takeId(block)
+    if (id === 0) id = this.#takeId(block, locator - inBlock)
     this.#blockCounts[id]! += count
-    this.#counts[(locator / this.#pagesPerZone) | 0]! += count
+    this.#counts[zone]! += count
     this.entries += count
-    return (id << this.#blockShift) | this.#pageIn(locator)
+    return (id << shift) | inBlock
   }
 
   /** An entry left the table. */
   forget(page: number): void {
     const id = page >>> this.#blockShift
-    const block = this.#blocks[id]!
-    const zone = (block / this.#blocksPerZone) | 0
+    const zone = (this.#firsts[id]! / this.#pagesPerZone) | 0
     const isDead = this.#dead[id] === 1
     const inBlock = this.#blockCounts[id]! - 1
     this.#blockCounts[id] = inBlock
@@ -164,15 +165,15 @@ export class IndexZones {
     if (inZone === 0) this.#free(zone)
   }
 
-  #takeId(block: number): number {
+  #takeId(block: number, first: number): number {
     const id = this.#freeCount > 0 ? this.#freeIds[--this.#freeCount]! : this.#idCount++
     this.#ids[block] = id
-    this.#blocks[id] = block
+    this.#firsts[id] = first
     return id
   }
 
   #giveId(id: number): void {
-    this.#ids[this.#blocks[id]!] = 0
+    this.#ids[this.#blockOf(this.#firsts[id]!)] = 0
     this.#dead[id] = 0
     this.#freeIds[this.#freeCount++] = id
   }

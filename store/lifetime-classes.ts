@@ -211,6 +211,19 @@ export class LifetimeClasses {
     return lifetimeClass
   }
 
+  /** `note`, and then `classOf`. */
+  take(ttlMs: number, bytes: number): number {
+    if (ttlMs === Infinity) {
+      if (this.#usable === this.#count) this.#takeBack()
+      return this.#count - 1
+    }
+    const bin = binOf(ttlMs)
+    this.#fresh[bin] = this.#fresh[bin]! + bytes
+    let lifetimeClass = this.#classOfBin[bin]!
+    while (ttlMs > this.#longestMs[lifetimeClass]!) lifetimeClass++
+    return lifetimeClass
+  }
+
   /** An object of this TTL (ms; Infinity: none) was written, so many bytes of a zone. */
   note(ttlMs: number, bytes: number): void {
     if (ttlMs !== Infinity) {

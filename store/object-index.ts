@@ -58,6 +58,9 @@ export interface IndexMemory {
 export class ObjectIndex {
   /** Locators that the last `find` gave. */
   found = new Int32Array(2 * SLOTS)
+  /** By candidate: its slot of the table (-1: it was spilled), and how many bits the page has in that. */
+  #slotsFound = new Int32Array(2 * SLOTS)
+  #bitsFound = new Int32Array(2 * SLOTS)
   readonly #buckets: IndexBuckets
   readonly #zones: IndexZones
   readonly #spill = new IndexSpill()
@@ -103,7 +106,7 @@ export class ObjectIndex {
   memoryBytes(): IndexMemory {
     const { entries, states, plane } = this.#buckets.memoryBytes
     const zones = this.#zones.memoryBytes
-    const spill = this.#spill.memoryBytes + this.found.byteLength
+    const spill = this.#spill.memoryBytes + 3 * this.found.byteLength
     return { entries, states, plane, zones, spill, total: entries + states + plane + zones + spill }
   }
 
@@ -192,6 +195,8 @@ export class ObjectIndex {
     if (page === 0 || this.#buckets.isOther(at, kept, tag)) return count
     if (this.#zones.isStale(page)) return count
     this.found[count] = this.#zones.locatorOf(page)
+    this.#slotsFound[count] = at
+    this.#bitsFound[count] = pageBits
     return count + 1
   }
 
@@ -201,6 +206,7 @@ export class ObjectIndex {
     for (let i = 0; i < spill.count; i++) {
       if (!this.#isSpilledOf(i, home, tag, jump)) continue
       if (this.#zones.isStale(spill.pageOf(i))) continue
+      this.#slotsFound[found] = -1
       this.found[found++] = this.#zones.locatorOf(spill.pageOf(i))
     }
     return found
@@ -268,10 +274,27 @@ export class ObjectIndex {
       this.#spill.setPage(this.#at, page)
       return true
     }
-    buckets.settle(this.#bucket)
-    buckets.look(this.#bucket)
-    buckets.read(this.#at)
-    buckets.write(this.#at, buckets.tag, buckets.jump, page)
+    buckets.setPage(this.#at, page)
+    return true
+  }
+
+  /** As `replace`, without a search: of the `nth` candidate of the `find` just before, the only one with its locator. */
+  replaceFound(place: number, tag: number, nth: number, to: number): boolean {
+    const buckets = this.#buckets
+    const zones = this.#zones
+    const at = this.#slotsFound[nth]!
+    if (at < 0 || buckets.lagging > 0 || buckets.plane.length > 0) {
+      return this.replace(place, tag, this.found[nth]!, to)
+    }
+    if (!zones.isOpen(to)) return false
+    const bits = this.#bitsFound[nth]!
+    const { entries } = buckets
+    const entry = entries[at]!
+    const page = zones.note(to)
+    zones.forget(entry & ((1 << bits) - 1))
+    buckets.admit(page)
+    if (buckets.lagging > 0) buckets.setPage(at, page)
+    else entries[at] = ((entry >>> bits) << bits) | page
     return true
   }
 
@@ -351,7 +374,10 @@ export class ObjectIndex {
   }
 
   #widenFound(): void {
-    this.found = new Int32Array(this.found.length * 2)
+    const length = this.found.length * 2
+    this.found = new Int32Array(length)
+    this.#slotsFound = new Int32Array(length)
+    this.#bitsFound = new Int32Array(length)
   }
 
   /** Ends a round of the hand: with the spill. */

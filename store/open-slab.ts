@@ -22,7 +22,6 @@ import {
   AT_VALUE_BYTES,
   AT_WIDTHS,
   columnBytes,
-  columnsAt,
   deadlineOf,
   deadlineWidthOf,
   firstSlot,
@@ -41,6 +40,9 @@ import type { Stage } from './stage.js'
 const keyLengths = new Uint8Array(SLOTS_MAX)
 const valueLengths = new Uint16Array(SLOTS_MAX)
 const deadlines = new Float64Array(SLOTS_MAX)
+
+/** By width of their column: what differences of deadlines are below. */
+const DELTAS = Float64Array.from({ length: 7 }, (_, width) => 256 ** width)
 
 /** How many slots a page has when `columns` bytes stand beside each. */
 function slotsThatFit(slotBytes: number, classSlots: number, columns: number): number {
@@ -92,11 +94,11 @@ function widthOf(value: number): number {
   return value < 2 ** 40 ? 5 : 6
 }
 
-function writeUint(bytes: Uint8Array, at: number, width: number, value: number): void {
+function writeUint(view: DataView, at: number, width: number, value: number): void {
   let rest = value
   for (let index = 0; index < width; index++) {
     const high = Math.floor(rest / 256)
-    bytes[at + index] = rest - high * 256
+    view.setUint8(at + index, rest - high * 256)
     rest = high
   }
 }
@@ -114,17 +116,48 @@ export function takeSlot(
   tag: number,
   cells: Float64Array,
 ): number {
-  const { bytes } = stage
+  const { bytes, view } = stage
   const base = page * PAGE_BYTES
-  if (!fitColumns(stage, page, keyBytes, valueBytes, cells)) return -1
+  const fits =
+    fitsAsItIs(view, base, keyBytes, valueBytes, cells) ||
+    fitColumns(stage, page, keyBytes, valueBytes, cells)
+  if (!fits) return -1
   const slots = bytes[base + AT_SLOTS]!
   const slot = freeSlot(bytes, base, firstSlot(place, tag, slots), slots)
   if (slot < 0) return -1
   bytes[base + SLAB_HEADER_BYTES + (slot >>> 3)]! |= 1 << (slot & 7)
-  writeColumns(bytes, base, slot, keyBytes, valueBytes, cells[DEADLINE]!)
+  writeColumns(view, base, slot, keyBytes, valueBytes, cells[DEADLINE]!)
   stage.places[page * SLOTS_MAX + slot] = place
   stage.tags[page * SLOTS_MAX + slot] = tag
   return slot
+}
+
+/** Whether a slab takes such a record without a change of its columns: most do. It has records already. */
+function fitsAsItIs(
+  view: DataView,
+  base: number,
+  keyBytes: number,
+  valueBytes: number,
+  cells: Float64Array,
+): boolean {
+  const widths = view.getUint8(base + AT_WIDTHS)
+  if (keyWidthOf(widths) === 0 && keyBytes !== view.getUint8(base + AT_KEY_BYTES)) return false
+  const valueWidth = valueWidthOf(widths)
+  if (valueWidth === 0) {
+    if (valueBytes !== view.getUint16(base + AT_VALUE_BYTES, true)) return false
+  } else if (valueWidth === 1) {
+    if (view.getUint16(base + AT_SLOT_BYTES, true) - keyBytes - valueBytes > 255) return false
+  }
+  const time = cells[DEADLINE]!
+  const first = firstDeadline(view, base)
+  if (time === Number.POSITIVE_INFINITY || first === 0) return false
+  const delta = time - first
+  return delta >= 0 && delta < DELTAS[deadlineWidthOf(widths)]!
+}
+
+function firstDeadline(view: DataView, base: number): number {
+  const low = view.getUint32(base + AT_DEADLINE, true)
+  return low + view.getUint16(base + AT_DEADLINE + 4, true) * 2 ** 32
 }
 
 /** Frees the slot of a record that nobody needs any more, in a slab that has not been sealed. */
@@ -133,31 +166,37 @@ export function freeSlotOf(stage: Stage, page: number, slot: number): void {
 }
 
 function writeColumns(
-  bytes: Uint8Array,
+  view: DataView,
   base: number,
   slot: number,
   keyBytes: number,
   valueBytes: number,
   deadline: number,
 ): void {
-  const widths = bytes[base + AT_WIDTHS]!
+  const widths = view.getUint8(base + AT_WIDTHS)
   if (widths === 0) return
-  let at = columnsAt(bytes, base, slot)
-  if (keyWidthOf(widths) !== 0) bytes[at++] = keyBytes
+  const bitmap = bitmapBytes(view.getUint8(base + AT_CLASS_SLOTS))
+  let at = base + SLAB_HEADER_BYTES + bitmap + slot * columnBytes(widths)
+  if (keyWidthOf(widths) !== 0) view.setUint8(at++, keyBytes)
   const valueWidth = valueWidthOf(widths)
   if (valueWidth !== 0) {
-    const free = readU16(bytes, base + AT_SLOT_BYTES) - keyBytes - valueBytes
-    bytes[at] = free
-    if (valueWidth === 2) bytes[at + 1] = free >>> 8
+    const free = view.getUint16(base + AT_SLOT_BYTES, true) - keyBytes - valueBytes
+    if (valueWidth === 1) view.setUint8(at, free)
+    else view.setUint16(at, free, true)
     at += valueWidth
   }
   const deadlineWidth = deadlineWidthOf(widths)
-  if (deadlineWidth !== 0) {
-    writeUint(bytes, at, deadlineWidth, deadline - readU48(bytes, base + AT_DEADLINE))
-  }
+  if (deadlineWidth === 0) return
+  const delta = deadline - firstDeadline(view, base)
+  if (deadlineWidth === 1) view.setUint8(at, delta)
+  else if (deadlineWidth === 2) view.setUint16(at, delta, true)
+  else writeUint(view, at, deadlineWidth, delta)
 }
 
-/** Makes the columns wide enough for a record. False: then it does not fit, and nothing has changed. */
+/**
+ * Makes the columns wide enough for a record. False: then it does not fit, and nothing has changed. Nothing without a deadline
+ * fits beside what has one: a column has no number for it.
+ */
 function fitColumns(
   stage: Stage,
   page: number,
@@ -176,6 +215,7 @@ function fitColumns(
     writeU48(bytes, base + AT_DEADLINE, isTimed ? time : 0)
   }
   const first = readU48(bytes, base + AT_DEADLINE)
+  if (isTimed !== (first !== 0)) return false
   let keyWidth = keyWidthOf(widths)
   if (keyBytes !== bytes[base + AT_KEY_BYTES]) keyWidth = 1
   let valueWidth = valueWidthOf(widths)
@@ -199,7 +239,7 @@ function isEmpty(bytes: Uint8Array, base: number): boolean {
 
 /** Writes all columns anew, of `widths` at least; records in slots that give way to them move to free ones. */
 function rewriteColumns(stage: Stage, page: number, widths: number, first: number): boolean {
-  const { bytes } = stage
+  const { bytes, view } = stage
   const base = page * PAGE_BYTES
   const slotsBefore = bytes[base + AT_SLOTS]!
   let deadlineWidth = deadlineWidthOf(widths)
@@ -225,7 +265,7 @@ function rewriteColumns(stage: Stage, page: number, widths: number, first: numbe
   writeU48(bytes, base + AT_DEADLINE, first)
   for (let slot = 0; slot < slots; slot++) {
     if (!isUsed(bytes, base, slot)) continue
-    writeColumns(bytes, base, slot, keyLengths[slot]!, valueLengths[slot]!, deadlines[slot]!)
+    writeColumns(view, base, slot, keyLengths[slot]!, valueLengths[slot]!, deadlines[slot]!)
   }
   return true
 }

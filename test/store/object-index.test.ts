@@ -139,7 +139,12 @@ class Pair {
 
   replace(key: string, from: number, to: number): void {
     const [place, tag] = numbers(key)
-    expect(this.index.replace(place, tag, from, to)).toBe(true)
+    const { index } = this
+    const found = index.found.subarray(0, index.find(place, tag))
+    const nth = found.indexOf(from)
+    if (nth >= 0 && nth === found.lastIndexOf(from)) {
+      expect(index.replaceFound(place, tag, nth, to)).toBe(true)
+    } else expect(index.replace(place, tag, from, to)).toBe(true)
     this.model.remove(key, from)
     this.model.insert(key, to)
   }

@@ -199,3 +199,19 @@ test('a store in a directory is there again after it was closed', async () => {
   }
   expect((await again.get('large'))?.length).toBe(200_000)
 })
+
+test('an object without a time to live stays, although it came to where long-lived ones are', async () => {
+  const yearMs = 365 * 86_400_000
+  let nowMs = 1_700_000_000_000
+  const device = createMemoryDrive({ zoneCount: 16, zoneSizeBytes: 256 * 1024, maxActive: 8 })
+  const store = await open({ device, now: () => nowMs })
+  // The class of those without is lent to the longest times until the first of them comes.
+  store.setSync('timed', 'x'.repeat(100), 20 * yearMs)
+  store.setSync('stays', 'y'.repeat(100))
+  expect(await store.ttl('timed')).toBe(20 * yearMs)
+  expect(await store.ttl('stays')).toBe(Number.POSITIVE_INFINITY)
+  nowMs += 21 * yearMs
+  store.tick(nowMs)
+  expect([store.getSync('timed'), store.getSync('stays')?.length]).toEqual([undefined, 100])
+  await store.close()
+})

@@ -13,6 +13,7 @@ const STEPS = 6000
 
 class Walk {
   nowMs = 1_700_000_000_000
+  readonly #kept = Buffer.alloc(131)
   readonly naive = new NaiveStore(() => this.nowMs)
   #serial = 0
 
@@ -29,8 +30,9 @@ class Walk {
 
   key(): string {
     const { prng } = this
-    // Some in UTF-8, some as long as they can be.
-    const name = `k${prng.below(400)}`
+    // Some in UTF-8, some as long as they can be, some that differ from others at the beginning only.
+    const number = `k${prng.below(400)}`
+    const name = prng.chance(0.2) ? `${prng.pick(['east', 'west'])}${number}` : number
     return prng.chance(0.05) ? `é${name}` : prng.chance(0.02) ? name.padEnd(250, '.') : name
   }
 
@@ -64,10 +66,24 @@ class Walk {
   async #set(store: Store, key: string): Promise<void> {
     const value = this.value()
     const ttl = this.ttl()
+    if (this.prng.chance(0.1)) {
+      await this.#setKept(store, key, ttl)
+      return
+    }
     expect(await store.set(key, this.prng.chance(0.5) ? value : Buffer.from(value), { ttl })).toBe(
       true,
     )
     this.naive.set(key, value, ttl)
+  }
+
+  /** Values that come in one and the same buffer. */
+  async #setKept(store: Store, key: string, ttl: number | undefined): Promise<void> {
+    for (const one of [key, this.key(), this.key()]) {
+      const value = `${this.#serial++}`.padEnd(this.#kept.length, '+')
+      this.#kept.write(value)
+      await store.set(one, this.#kept, { ttl })
+      this.naive.set(one, value, ttl)
+    }
   }
 
   async #read(store: Store, key: string): Promise<void> {
