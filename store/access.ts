@@ -31,12 +31,14 @@ export class Access {
 
   /** Loads a key and the time. @throws StoreError KEY */
   load(key: Key): void {
-    const { engine } = this
-    if (!engine.loadKey(key)) {
-      const length = typeof key === 'string' ? Buffer.byteLength(key) : key.length
-      throw new StoreError('STORE_ERR_KEY', `a key must be 1 to 250 bytes long; this is ${length}`)
-    }
-    this.clock.read(engine.cells)
+    this.#loadKey(key)
+    this.clock.read(this.engine.cells)
+  }
+
+  #loadKey(key: Key): void {
+    if (this.engine.loadKey(key)) return
+    const length = typeof key === 'string' ? Buffer.byteLength(key) : key.length
+    throw new StoreError('STORE_ERR_KEY', `a key must be 1 to 250 bytes long; this is ${length}`)
   }
 
   /** A key that stays what it is while others use the engine; it is loaded as well. */
@@ -50,19 +52,25 @@ export class Access {
     return Uint8Array.from(this.engine.parts.keys.bytes.subarray(0, this.engine.keyBytes))
   }
 
-  /** MISSING, FOUND and alive, or ON_DRIVE. */
+  /** MISSING, FOUND and alive, or ON_DRIVE. The time is read only if something is there that has a deadline. */
   look(key: Key): number {
-    this.load(key)
+    this.#loadKey(key)
     const { engine, cache } = this
-    if (cache !== null && this.#findCached(cache)) {
-      // Its zone may be another one by now: then that looks a little warmer.
-      engine.countHit(cache.locatorOf(this.#cached))
-      return FOUND
+    if (cache !== null) {
+      this.clock.read(engine.cells)
+      if (this.#findCached(cache)) {
+        // Its zone may be another one by now: then that looks a little warmer.
+        engine.countHit(cache.locatorOf(this.#cached))
+        return FOUND
+      }
     }
     this.#cached = -1
     const result = engine.find()
     if (result !== FOUND) return result
-    if (!engine.foundLives()) return MISSING
+    if (engine.cells[DEADLINE] !== Number.POSITIVE_INFINITY) {
+      if (cache === null) this.clock.read(engine.cells)
+      if (!engine.foundLives()) return MISSING
+    }
     engine.countHit(engine.found.locator)
     return FOUND
   }

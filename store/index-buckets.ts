@@ -106,11 +106,15 @@ export class IndexBuckets {
     return { entries: slots * 4, states: Math.ceil(this.buckets / 2), plane }
   }
 
+  /** 1 for what has been split in this round, else 0. Without a branch, which nothing could predict. */
+  splitsOf(home: number, tag: number): number {
+    const { level } = this
+    return (((home << level) | (tag & ((1 << level) - 1))) - this.split) >>> 31
+  }
+
   /** The bucket that a home and a tag say. */
   locate(home: number, tag: number): number {
-    const level = this.level
-    const order = (home << level) | (tag & ((1 << level) - 1))
-    const prefix = tag & ((1 << (order < this.split ? level + 1 : level)) - 1)
+    const prefix = tag & ((1 << (this.level + this.splitsOf(home, tag))) - 1)
     if (prefix === 0) return home
     const top = 31 - Math.clz32(prefix)
     return ((HOMES + home) << top) + (prefix ^ (1 << top))
@@ -185,7 +189,6 @@ export class IndexBuckets {
     const plane = this.plane
     const isInPlane = this.kept < this.known
     const mask = (1 << level) - 1
-    const maskSplit = (2 << level) - 1
     for (let i = start; i < start + SLOTS; i++) {
       const at = bucket * SLOTS + (i & (SLOTS - 1))
       const hash = entries[at]! >>> pageBits
@@ -195,7 +198,7 @@ export class IndexBuckets {
       const home2 = home ^ HOME_OFFSETS[jump]!
       const tag2 = tag ^ TAG_OFFSETS[jump]!
       const order = (home2 << level) | (tag2 & mask)
-      const prefix2 = tag2 & (order < split ? maskSplit : mask)
+      const prefix2 = tag2 & (mask | ((((order - split) >>> 31) & 1) << level))
       let other = home2
       if (prefix2 !== 0) {
         const top = 31 - Math.clz32(prefix2)
@@ -336,8 +339,10 @@ export class IndexBuckets {
       this.entries[at] = 0
       this.depth = level + 1
       this.#keep(this.keptHigh)
-      const isGoing = ((this.tag >>> level) & 1) === 1
-      this.write(isGoing ? go++ : stay++, this.tag, this.jump, this.page)
+      const going = (this.tag >>> level) & 1
+      this.write(stay + (go - stay) * going, this.tag, this.jump, this.page)
+      go += going
+      stay += 1 - going
     }
     this.setRoom(from)
     if (stay === (from + 1) * SLOTS) this.setFull(from)

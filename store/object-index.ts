@@ -22,6 +22,7 @@ import {
   TAG_OFFSETS,
 } from './index-buckets.js'
 import { IndexLoader } from './index-loader.js'
+import type { IndexMemory } from './index-memory.js'
 import { IndexPlacer } from './index-placer.js'
 import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
@@ -41,18 +42,6 @@ export interface ObjectIndexOptions {
   readonly pagesPerZone: number
   /** Of the device: so many may be open at once. */
   readonly zones: number
-}
-
-/** Bytes in use, by component. What is only reserved is not among them. */
-export interface IndexMemory {
-  readonly entries: number
-  /** Four bits a bucket. */
-  readonly states: number
-  /** Bits of tags that had no room in the entries: 0 unless locators are large and objects few. */
-  readonly plane: number
-  readonly zones: number
-  readonly spill: number
-  readonly total: number
 }
 
 export class ObjectIndex {
@@ -132,10 +121,9 @@ export class ObjectIndex {
     return this.findMore(place, tag, this.findFirst(place, tag))
   }
 
-  /** As `find`, of the first of the two buckets: most objects are in there. `findMore` has to follow if none of these is it. */
+  /** As `find`, of the first bucket, which has most objects. `findMore` has to follow if none of these is it. */
   findFirst(place: number, tag: number): number {
     const buckets = this.#buckets
-    const { level, split } = buckets
     const home = place & HOME_MASK
     const jump = place >>> HOME_BITS
     const bucket = buckets.locate(home, tag)
@@ -145,35 +133,34 @@ export class ObjectIndex {
     this.#second = second
     // Memory is asked for the second bucket while the first is still on its way.
     this.#early = buckets.entries[second * SLOTS]!
-    const isSplit = ((home << level) | (tag & ((1 << level) - 1))) < split
-    return this.#probe(bucket, isSplit, tag, jump, buckets.entries[bucket * SLOTS]!, 0)
+    const splits = buckets.splitsOf(home, tag)
+    return this.#probe(bucket, splits, tag, jump, buckets.entries[bucket * SLOTS]!, 0)
   }
 
   /** Adds those of the second bucket, and what was spilled, to the `count` that `findFirst` gave. */
   findMore(place: number, tag: number, count: number): number {
-    const { level, split } = this.#buckets
     const home = place & HOME_MASK
     const jump = place >>> HOME_BITS
     const home2 = home ^ HOME_OFFSETS[jump]!
     const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const isSplit = ((home2 << level) | (tag2 & ((1 << level) - 1))) < split
-    const all = this.#probe(this.#second, isSplit, tag2, jump, this.#early, count)
+    const splits = this.#buckets.splitsOf(home2, tag2)
+    const all = this.#probe(this.#second, splits, tag2, jump, this.#early, count)
     return this.#spill.count === 0 ? all : this.#probeSpill(home, tag, jump, all)
   }
 
-  /** `isSplit`: in this round. `early`: what is in the bucket's first slot. */
+  /** `splits`: of this round, 0 or 1. `early`: what is in the bucket's first slot. */
   #probe(
     bucket: number,
-    isSplit: boolean,
+    splits: number,
     tag: number,
     jump: number,
     early: number,
     count: number,
   ): number {
     const buckets = this.#buckets
-    const { entries, level } = buckets
-    const depth = isSplit ? level + 1 : level
-    let kept = isSplit ? buckets.keptHigh : buckets.keptLow
+    const { entries, keptLow } = buckets
+    const depth = buckets.level + splits
+    let kept = keptLow + (buckets.keptHigh - keptLow) * splits
     if (buckets.lagging > 0) kept += buckets.lagOf(bucket)
     const bits = kept > depth ? kept - depth : 0
     const shift = PAGE_BITS_MAX - bits
@@ -288,13 +275,12 @@ export class ObjectIndex {
     }
     if (!zones.isOpen(to)) return false
     const bits = this.#bitsFound[nth]!
-    const { entries } = buckets
-    const entry = entries[at]!
+    const entry = buckets.entries[at]!
     const page = zones.note(to)
     zones.forget(entry & ((1 << bits) - 1))
     buckets.admit(page)
     if (buckets.lagging > 0) buckets.setPage(at, page)
-    else entries[at] = ((entry >>> bits) << bits) | page
+    else buckets.entries[at] = ((entry >>> bits) << bits) | page
     return true
   }
 
