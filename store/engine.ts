@@ -215,6 +215,14 @@ export class Engine {
     let slot = -1
     if (page >= 0) slot = this.#slotIn(writer, page, valueBytes)
     if (slot < 0) {
+      const host = writer.hostOf(sizeClass, recordBytes)
+      if (host >= 0) {
+        page = writer.openPages[host]!
+        slot = this.#slotIn(writer, page, valueBytes)
+        if (slot >= 0) writer.demand.note(sizeClass, 1)
+      }
+    }
+    if (slot < 0) {
       page = writer.beginSlab(sizeClass)
       if (page < 0) return page
       slot = this.#slotIn(writer, page, valueBytes)

@@ -242,6 +242,8 @@ function rewriteColumns(stage: Stage, page: number, widths: number, first: numbe
   const { bytes, view } = stage
   const base = page * PAGE_BYTES
   const slotsBefore = bytes[base + AT_SLOTS]!
+  const slotBytes = readU16(bytes, base + AT_SLOT_BYTES)
+  let valueWidth = valueWidthOf(widths)
   let deadlineWidth = deadlineWidthOf(widths)
   let used = 0
   for (let slot = 0; slot < slotsBefore; slot++) {
@@ -249,11 +251,13 @@ function rewriteColumns(stage: Stage, page: number, widths: number, first: numbe
     used++
     keyLengths[slot] = keyBytesOf(bytes, base, slot)
     valueLengths[slot] = valueBytesOf(bytes, base, slot)
+    // What all had in common so far may leave more free than one byte can say.
+    const free = slotBytes - keyLengths[slot]! - valueLengths[slot]!
+    if (valueWidth !== 0 && free > 255) valueWidth = 2
     deadlines[slot] = deadlineOf(bytes, base, slot)
     if (first !== 0) deadlineWidth = Math.max(deadlineWidth, widthOf(deadlines[slot]! - first))
   }
-  const needed = packWidths(keyWidthOf(widths), valueWidthOf(widths), deadlineWidth)
-  const slotBytes = readU16(bytes, base + AT_SLOT_BYTES)
+  const needed = packWidths(keyWidthOf(widths), valueWidth, deadlineWidth)
   const classSlots = bytes[base + AT_CLASS_SLOTS]!
   const slots = Math.min(slotsBefore, slotsThatFit(slotBytes, classSlots, columnBytes(needed)))
   if (used >= slots) return false

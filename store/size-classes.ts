@@ -16,6 +16,10 @@ const SLOT_COUNTS = [
   ...[22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
 ]
 
+/** Slabs of slots of more than 500 and 250 bytes. */
+const FEW_SLOTS = 7
+const SOME_SLOTS = 15
+
 /** Most slots that a slab has. */
 export const SLOTS_MAX = SLOT_COUNTS[0]!
 
@@ -28,10 +32,21 @@ export function bitmapBytes(slots: number): number {
   return (slots + 7) >>> 3
 }
 
+/**
+ * Bytes beside each slot that a class leaves room for: a deadline, and where a slab has few slots, which is where it costs least,
+ * two for what a slot has free, one for the key's length and two for the deadline.
+ */
+function columnsOf(slots: number): number {
+  if (slots === 1) return 1
+  if (slots <= FEW_SLOTS) return 5
+  return slots <= SOME_SLOTS ? 4 : 1
+}
+
 /** Bytes of a slot, by class. */
-export const slotBytesOf = Uint16Array.from(SLOT_COUNTS, slots =>
-  Math.floor((PAGE_BYTES - SLAB_HEADER_BYTES - bitmapBytes(slots) - slots) / slots),
-)
+export const slotBytesOf = Uint16Array.from(SLOT_COUNTS, slots => {
+  const beside = slots * columnsOf(slots)
+  return Math.floor((PAGE_BYTES - SLAB_HEADER_BYTES - bitmapBytes(slots) - beside) / slots)
+})
 
 /** The longest record (key and value) that goes into a slab; longer ones are runs of pages. */
 export const SLOT_BYTES_MAX = slotBytesOf[SIZE_CLASS_COUNT - 1]!

@@ -7,9 +7,10 @@
  */
 import { FITS, GroupWriter, ZONE_IS_FULL } from './group-writer.js'
 import { AT_SEQUENCE, PAGE_BYTES, sealPage, writeU48 } from './layout.js'
-import { beginSlab } from './open-slab.js'
-import { SIZE_CLASS_COUNT, SLOTS_MAX, slotCountOf } from './size-classes.js'
-import { widthsNeeded } from './slab.js'
+import { beginSlab, isFull } from './open-slab.js'
+import { SIZE_CLASS_COUNT, SLOTS_MAX, slotBytesOf, slotCountOf } from './size-classes.js'
+import { SizeDemand } from './size-demand.js'
+import { usedCount, widthsNeeded } from './slab.js'
 import {
   PAGE_MARKS,
   PAGE_OPEN,
@@ -68,6 +69,7 @@ export class ZoneWriter {
   /** The stage's page with the open slab of each size class, or -1. */
   readonly openPages = new Int16Array(SIZE_CLASS_COUNT).fill(-1)
   readonly group = new GroupWriter()
+  readonly demand = new SizeDemand()
   /** Widths of columns that the last slab of each size class ended with. */
   readonly #widths = new Uint8Array(SIZE_CLASS_COUNT)
   /** The zone of the device that the class filled last, or -1. */
@@ -111,6 +113,7 @@ export class ZoneWriter {
     const stage = this.stage!
     const base = page * PAGE_BYTES
     this.#widths[sizeClass] = widthsNeeded(stage.bytes, base)
+    this.demand.note(sizeClass, usedCount(stage.bytes, base))
     stage.states[page] = PAGE_SEALED
     if (!this.context.isVolatile) {
       writeU48(stage.bytes, base + AT_SEQUENCE, this.context.nextSequence())
@@ -124,6 +127,22 @@ export class ZoneWriter {
       const page = this.openPages[sizeClass]!
       if (page >= 0) this.#seal(page, sizeClass)
     }
+    this.demand.end()
+  }
+
+  /**
+   * The class of an open slab in which a record wastes less than in a new one of its own class: the nearest that has room. -1:
+   * none.
+   */
+  hostOf(sizeClass: number, recordBytes: number): number {
+    const { stage, openPages } = this
+    const most = recordBytes + this.demand.wasteOfOwn(sizeClass)
+    for (let host = sizeClass + 1; host < SIZE_CLASS_COUNT; host++) {
+      if (slotBytesOf[host]! >= most) return -1
+      const page = openPages[host]!
+      if (page >= 0 && !isFull(stage!, page)) return host
+    }
+    return -1
   }
 
   /** Takes a page for marks. Gives the stage's page, which the caller fills, NO_ROOM or BUSY. */
