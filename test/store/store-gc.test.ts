@@ -33,7 +33,7 @@ const collectionsIn = (compiled: Compiled, mode: string, operations: number) =>
 // A set also makes slabs, stages and zones now and then, which have a few objects each: 0.65 MB in a million sets, where a
 // collection comes with the first megabyte. Half a million shows that sets have none: 16 bytes each would be eight megabytes.
 test.each([
-  ['get', 10],
+  ['get', 3],
   ['set', 0.5],
 ])(
   '%s: %d million without a garbage collection',
