@@ -7,10 +7,9 @@
  * began after the eviction ends after all of it: a delete of an evicted key that it made durable stays one.
  */
 import { NOW } from './cells.js'
-import { type IndexReader, readIndex } from './group-index.js'
-import { KIND_MARKS, kindOf } from './layout.js'
 import type { LifetimeClasses } from './lifetime-classes.js'
 import { MarkList, readMarks } from './marks.js'
+import { marksPages } from './marks-pages.js'
 import type { ZoneIo } from './zone-io.js'
 import { ZoneScanner } from './zone-scan.js'
 import type { Zones } from './zones.js'
@@ -82,15 +81,8 @@ export class LeavingZones {
       const header = await scanner.header(physical)
       if (header === null) return
       const zone = await scanner.scan(physical, header, pages)
-      const marksPages: number[] = []
-      const reader: IndexReader = {
-        onPage() {},
-        onMarks: page => marksPages.push(page),
-      }
-      for (const { index, trailer } of zone.groups) readIndex(index, trailer, reader)
-      for (const page of marksPages) this.#take(await scanner.read(physical, page, 1), 0, wanted)
-      for await (const { kind, bytes, base } of scanner.tail(zone)) {
-        if (kind === KIND_MARKS) this.#take(bytes, base, wanted)
+      for await (const { bytes, base } of marksPages(scanner, zone)) {
+        this.#take(bytes, base, wanted)
       }
     } catch {
       // The device said why when it refused; there is nothing else to read the marks from.
@@ -108,7 +100,6 @@ export class LeavingZones {
   }
 
   #take(bytes: Uint8Array, base: number, wanted: ReadonlySet<number>): void {
-    if (kindOf(bytes, base) !== KIND_MARKS) return
     const { classes, marks, cells } = this.parts
     const found = new MarkList()
     readMarks(bytes, base, found)

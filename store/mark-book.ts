@@ -3,13 +3,9 @@
  *
  * For each zone a sorted list of numbers, page × 256 + record, so four bytes a mark and a search in the list.
  */
-import { type IndexReader, readIndex } from './group-index.js'
-import { KIND_MARKS, kindOf, PAGE_BYTES } from './layout.js'
 import { MarkList, readMarks } from './marks.js'
+import { marksPages } from './marks-pages.js'
 import type { ScannedZone, ZoneScanner } from './zone-scan.js'
-
-/** Pages of marks that lie side by side are read at once, as many as this. */
-const READ_PAGES = 64
 
 /** The dead records of one zone. */
 export class DeadRecords {
@@ -78,25 +74,9 @@ export class MarkBook {
 
   /** Adds the marks that lie in a zone. Rejects when the device does. */
   async gather(scanner: ZoneScanner, zone: ScannedZone): Promise<OwnMarks> {
-    const pages: number[] = []
-    const reader: IndexReader = { onPage() {}, onMarks: page => pages.push(page) }
-    for (const { index, trailer } of zone.groups) readIndex(index, trailer, reader)
     const list = new MarkList()
     let count = 0
-    for (let at = 0; at < pages.length; ) {
-      const first = pages[at]!
-      let length = 1
-      while (length < READ_PAGES && pages[at + length] === first + length) length++
-      const bytes = await scanner.read(zone.physical, first, length)
-      for (let page = 0; page < length; page++) {
-        if (kindOf(bytes, page * PAGE_BYTES) !== KIND_MARKS) continue
-        readMarks(bytes, page * PAGE_BYTES, list)
-        count++
-      }
-      at += length
-    }
-    for await (const { kind, bytes, base } of scanner.tail(zone)) {
-      if (kind !== KIND_MARKS) continue
+    for await (const { bytes, base } of marksPages(scanner, zone)) {
       readMarks(bytes, base, list)
       count++
     }

@@ -50,6 +50,7 @@ export class Recovery {
   readonly #scanner: ZoneScanner
   readonly #found: FoundZone[] = []
   readonly #empty: number[] = []
+  readonly #readOnly: number[] = []
   #zonesFailed = 0
 
   constructor(
@@ -76,6 +77,7 @@ export class Recovery {
     for (const [physical, zone] of report.entries()) {
       if (zone.type === 'conventional') continue
       const pages = this.#pagesOf(zone)
+      if (zone.condition === 'read-only') this.#readOnly.push(physical)
       if (pages < 0) this.#zonesFailed++
       else if (pages === 0) this.#empty.push(physical)
       else if (format) await this.#wipe(physical)
@@ -166,6 +168,7 @@ export class Recovery {
     }
     const wanted = scanned.filter(zone => zone !== null)
     const loader = new ZoneLoader(this.#scanner, engine, context)
+    for (const physical of this.#readOnly) await this.#gatherMarksOf(physical, loader)
     await this.#enter(wanted, loader, engine)
     const newest = this.#found.at(-1)?.header.sequence ?? 0
     keeper.nextZoneSequence = Math.max(loader.zoneSequenceMax, newest) + 1
@@ -176,6 +179,18 @@ export class Recovery {
       pagesRead: this.#scanner.pagesRead,
       groupsLost: wanted.reduce((sum, zone) => sum + zone.damagedGroups, 0),
       zonesFailed: this.#zonesFailed,
+    }
+  }
+
+  /** What a zone held that cannot be written any more is lost; what it says of others is not, as far as it can be read. */
+  async #gatherMarksOf(physical: number, loader: ZoneLoader): Promise<void> {
+    try {
+      const header = await this.#scanner.header(physical)
+      const known = this.#found[0]?.header.identity
+      if (header === null || known === undefined || !isSameStore(known, header.identity)) return
+      await loader.gatherMarks(await this.#scanner.scan(physical, header, this.pagesPerZone))
+    } catch {
+      // It is counted as failed.
     }
   }
 

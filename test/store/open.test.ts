@@ -143,6 +143,43 @@ describe('a device that fails under the store', () => {
     await store.close()
   })
 
+  test.each([
+    'while the store runs',
+    'before a restart',
+  ])('deletes stay final when the zone of their marks turns read-only %s', async when => {
+    const drive = createEmulatedDrive(GEOMETRY)
+    const options = { device: drive, now: () => 1e12, cacheBytes: 0 } as const
+    let store = await open(options)
+    const set = async (name: string, count: number) => {
+      for (let at = 0; at < count; at++) await store.set(`${name} ${at}`, Buffer.alloc(100))
+    }
+    // More than a zone, so that marks come into another.
+    await set('k', 2500)
+    await store.flush()
+    for (let at = 0; at < 500; at++) expect(await store.delete(`k ${at}`)).toBe(true)
+    await store.flush()
+    const report = await drive.report()
+    const zone = report.findIndex(({ condition }) => condition === 'implicit-open')
+    expect(readOnlyZone(drive.table, zone)).toBe(0)
+    if (when === 'while the store runs') {
+      await set('more', 2000)
+      await codeOf(store.flush())
+      await store.flush()
+      // Nobody can read the marks there any more.
+      expect(offlineZone(drive.table, zone)).toBe(0)
+    }
+    // As after SIGKILL: closing would let the drive go.
+    store = await open(options)
+    let kept = 0
+    for (let at = 0; at < 2500; at++) {
+      const isThere = await store.has(`k ${at}`)
+      if (at < 500) expect(isThere, `k ${at}`).toBe(false)
+      if (isThere) kept++
+    }
+    expect(kept).toBeGreaterThan(500)
+    await store.close()
+  })
+
   test('a zone that turns read-only while it is written is given up, and the store goes on', async () => {
     const { store, drive } = await filled()
     const report = await drive.report()
