@@ -270,15 +270,14 @@ export class ObjectIndex {
     const buckets = this.#buckets
     const zones = this.#zones
     const at = this.#slotsFound[nth]!
-    if (at < 0 || buckets.lagging > 0 || buckets.plane.length > 0) {
-      return this.replace(place, tag, this.found[nth]!, to)
-    }
+    if (at < 0) return this.replace(place, tag, this.found[nth]!, to)
     if (!zones.isOpen(to)) return false
     const bits = this.#bitsFound[nth]!
     const entry = buckets.entries[at]!
     const page = zones.note(to)
     zones.forget(entry & ((1 << bits) - 1))
     buckets.admit(page)
+    // The page may have no room before the bucket is up to date.
     if (buckets.lagging > 0) buckets.setPage(at, page)
     else buckets.entries[at] = ((entry >>> bits) << bits) | page
     return true
