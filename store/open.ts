@@ -103,8 +103,8 @@ async function openOn(
     ...{ access, engine, io, burials, scanner, committer, reinserter, settings, report, clock },
     valueBytesMax: Math.min(VALUE_BYTES_MAX, (pagesPerZone - PAGES_BESIDE_VALUE) * PAGE_BYTES),
     statsOf: () => collectStats({ engine, io, reader, keeper, cache, isVolatile }),
+    stopTicking: () => ticker.stop(),
     release: async () => {
-      ticker.stop()
       reinserter?.stop()
       await device.dispose()
     },

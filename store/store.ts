@@ -64,7 +64,9 @@ export interface StoreParts {
   readonly report: RecoveryReport
   readonly statsOf: () => StoreStats
   readonly clock: Clock
-  /** Ends timers and the device. */
+  /** Ends the timer, which must not wake while the last commit is under way. */
+  readonly stopTicking: () => void
+  /** Lets the device go. */
   readonly release: () => Promise<void>
 }
 
@@ -293,6 +295,7 @@ export class Store implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.parts.stopTicking()
     try {
       await this.parts.committer.commit()
     } finally {

@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   createEmulatedDrive,
   createMemoryDrive,
@@ -22,6 +22,7 @@ let folder: string | null = null
 afterEach(() => {
   if (folder !== null) rmSync(folder, { recursive: true, force: true })
   folder = null
+  vi.useRealTimers()
 })
 
 const codeOf = async (attempt: Promise<unknown>) =>
@@ -251,4 +252,25 @@ test('an object without a time to live stays, although it came to where long-liv
   store.tick(nowMs)
   expect([store.getSync('timed'), store.getSync('stays')?.length]).toEqual([undefined, 100])
   await store.close()
+})
+
+test('a close that takes longer than the timer’s interval is not disturbed by it', async () => {
+  vi.useFakeTimers()
+  const device = createEmulatedDrive(GEOMETRY)
+  const flush = device.flush.bind(device)
+  let finish = () => {}
+  const isFinished = new Promise<void>(resolve => {
+    finish = resolve
+  })
+  device.flush = async () => {
+    await isFinished
+    await flush()
+  }
+  const store = await open({ device, commitInterval: 10 })
+  store.setSync('key', 'value')
+  const closing = store.close()
+  // Throws what the timer throws.
+  await vi.advanceTimersByTimeAsync(1000)
+  finish()
+  await closing
 })
