@@ -71,7 +71,13 @@ function filesystem(bytes: number): Uint8Array | null {
   try {
     const files = join(folder, 'files')
     mkdirSync(files)
-    for (const name of ['dist/daemon', 'dist/zone-model', 'docs', 'build/ublk.node', 'package-lock.json'])
+    for (const name of [
+      'dist/daemon',
+      'dist/zone-model',
+      'docs',
+      'build/ublk.node',
+      'package-lock.json',
+    ])
       cpSync(ROOT + name, join(files, name.replace('/', '-')), { recursive: true })
     writeFileSync(
       join(files, 'packed.gz'),
