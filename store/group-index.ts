@@ -201,7 +201,7 @@ export function readIndex(bytes: Uint8Array, trailer: GroupTrailer, reader: Inde
   }
 }
 
-/** Reads the hashes of `count` records, from the `first`-th of the group on, to the begin of two columns. `view`: of the index. */
+/** Reads the hashes of `count` records, from the `first`-th of the group on, to two columns, from `at` on. `view`: of the index. */
 export function readHashes(
   view: DataView,
   { itemBytes, records }: GroupTrailer,
@@ -209,13 +209,14 @@ export function readHashes(
   count: number,
   places: Int32Array,
   tags: Int32Array,
+  at: number,
 ): void {
   const highAt = itemBytes + records * 4
   for (let i = 0; i < count; i++) {
     const record = first + i
     const low = view.getUint32(itemBytes + record * 4, true)
     const high = (view.getUint8(highAt + (record >>> 1)) >>> ((record & 1) * 4)) & 15
-    places[i] = low & 0x3ffff
-    tags[i] = (low >>> 18) | (high << 14)
+    places[at + i] = low & 0x3ffff
+    tags[at + i] = (low >>> 18) | (high << 14)
   }
 }

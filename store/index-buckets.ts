@@ -18,40 +18,23 @@
  * bits a slot beside the table, and come back into the entries when the table has grown.
  */
 
+import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
+
 export const SLOTS = 16
-export const HOME_BITS = 12
-export const JUMP_BITS = 6
 export const PAGE_BITS_MAX = 32 - JUMP_BITS
+export const TAG_BITS = 18
 const HOMES = 1 << HOME_BITS
-const HOME_MASK = HOMES - 1
 const JUMP_MASK = (1 << JUMP_BITS) - 1
 
 /** Of a tag's 18 bits at most these are kept: more would hardly be missed, and the plane has no room for them. */
 const KEPT_MAX = 16
 /** So many must be known of every tag: at ten million objects a search has 0.01 false candidates then. */
-const KNOWN_MIN = 13
-const KNOWN_MASK = (1 << KNOWN_MIN) - 1
+export const KNOWN_MIN = 13
 
 /** Each bucket has 4 bits of state: bit 0 is set when it is full, bits 1 and 2 count the falls of `kept` that it lags behind. */
 const FULL = 1
 const LAG_SHIFT = 1
 const LAG_MAX = 3
-
-/**
- * By jump: what to combine home and tag with (exclusive or). Those of homes differ from 0, so the two buckets differ; together
- * they span all 30 bits, so that room anywhere is room for everything.
- */
-export const HOME_OFFSETS = new Int32Array(1 << JUMP_BITS)
-export const TAG_OFFSETS = new Int32Array(1 << JUMP_BITS)
-for (let jump = 0, state = 0x9e3779b9 | 0; jump < 1 << JUMP_BITS; jump++) {
-  do {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-  } while (((state >>> 3) & HOME_MASK) === 0)
-  HOME_OFFSETS[jump] = (state >>> 3) & HOME_MASK
-  TAG_OFFSETS[jump] = Math.imul(state, 0x2c1b3c6d) >>> 14
-}
 
 export class IndexBuckets {
   readonly entries: Int32Array
@@ -94,7 +77,8 @@ export class IndexBuckets {
   constructor(entriesMax: number) {
     const wanted = Math.ceil((entriesMax * 17) / 16 / SLOTS)
     this.bucketsMax = Math.max(2 * HOMES, Math.min(wanted, HOMES << KNOWN_MIN))
-    this.entries = new Int32Array(this.bucketsMax * SLOTS)
+    // One more than slots: see IndexLoader.
+    this.entries = new Int32Array(this.bucketsMax * SLOTS + 1)
     this.#states = new Int32Array(Math.ceil(this.bucketsMax / 8))
     this.#setLimit()
   }
@@ -314,15 +298,38 @@ export class IndexBuckets {
   /** The next bucket in order gives those of its entries whose next tag bit is 1 to a new bucket at the end. */
   grow(): void {
     const level = this.level
-    if (this.stored > 0) {
-      this.#divide(this.locate(this.split >>> level, this.split & ((1 << level) - 1)))
-    } else {
-      this.setRoom(this.buckets)
-      this.#setNoLag(this.buckets)
+    this.#divide(this.locate(this.split >>> level, this.split & ((1 << level) - 1)))
+    this.#addBuckets(1)
+  }
+
+  /** Makes an empty table large enough for so many entries, as far as it can be. No bucket lags. */
+  reserve(count: number): void {
+    this.#states.fill(0, 0, Math.ceil(this.buckets / 8))
+    this.lagging = 0
+    while (this.limit < count && this.canGrow) {
+      const round = (HOMES << this.level) - this.split
+      const wanted = ((count / SLOTS) | 0) - this.buckets
+      this.#addBuckets(Math.max(1, Math.min(round, wanted, this.bucketsMax - this.buckets)))
     }
-    this.buckets++
-    this.split++
-    if (this.split === HOMES << level) this.#nextLevel()
+  }
+
+  /** Of a table that others have filled: how many entries each bucket has. */
+  count(counts: Uint8Array): void {
+    const states = this.#states
+    let stored = 0
+    for (let bucket = 0; bucket < counts.length; bucket++) {
+      const count = counts[bucket]!
+      stored += count
+      states[bucket >>> 3]! |= (count === SLOTS ? FULL : 0) << ((bucket & 7) << 2)
+    }
+    this.stored = stored
+  }
+
+  /** No more than the round splits yet. */
+  #addBuckets(count: number): void {
+    this.buckets += count
+    this.split += count
+    if (this.split === HOMES << this.level) this.#nextLevel()
     this.#setLimit()
   }
 
@@ -378,16 +385,4 @@ export class IndexBuckets {
     const isHard = this.split > homes >>> 4 && this.split < homes >>> 1
     this.limit = slots - (slots >>> (isHard ? 5 : 6)) - (slots >>> (isHard ? 8 : 7))
   }
-}
-
-/** Whether the index may take one key's entry for the other's: what it keeps of tags at the least is the same, and the buckets. */
-export function areAlike(place: number, tag: number, place2: number, tag2: number): boolean {
-  const jump = place >>> HOME_BITS
-  if (place2 >>> HOME_BITS !== jump) return false
-  const homes = (place ^ place2) & HOME_MASK
-  const tags = (tag ^ tag2) & KNOWN_MASK
-  return (
-    (homes === 0 && tags === 0) ||
-    (homes === HOME_OFFSETS[jump] && tags === (TAG_OFFSETS[jump]! & KNOWN_MASK))
-  )
 }

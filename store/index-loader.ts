@@ -1,42 +1,56 @@
 /**
- * Fills an empty index with very many entries at once, as a restart does: a tenth of the time of as many inserts.
+ * Fills an empty index with very many entries at once, as a restart does: in a small part of the time of as many inserts.
  *
  * First all pages are told, with the number of their entries: so the size of the table and the bits that pages need are known
- * when it begins. Then come the entries. Each goes where more room is of its two buckets: two
- * choices keep the buckets so even that few entries find both full, and nothing has to be moved for the others. The only
- * thing read for an entry are two counts of a byte, which stay in the processor's cache; its slot is only written, which
- * nobody waits for. The few that are late are inserted in the end as any other.
+ * when it begins. Then come the entries. Each goes to that of its two buckets that has more room, which keeps buckets so even
+ * that one in fifty finds both full. To decide it, a byte a bucket is looked at, and these stay in the processor's caches. What
+ * is to be written is collected by parts of the table, and written a part at a time, while the caches hold it. Those that are
+ * late push out others in the end.
  *
- * Guarantee: after `ObjectIndex.finishLoad` the index is as if the entries had been inserted one by one. Before, it must not
- * be used. Memory: a byte a bucket, so 0.07 an entry.
+ * Guarantee: after `ObjectIndex.finishLoad` the index is as if the entries had been inserted one by one. Until then nothing else
+ * may be asked of it. Memory meanwhile: about a byte an entry.
  */
-import {
-  HOME_BITS,
-  HOME_OFFSETS,
-  type IndexBuckets,
-  JUMP_BITS,
-  PAGE_BITS_MAX,
-  SLOTS,
-  TAG_OFFSETS,
-} from './index-buckets.js'
+import { type IndexBuckets, KNOWN_MIN, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
+import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
 import type { IndexZones } from './index-zones.js'
 
 const HOME_MASK = (1 << HOME_BITS) - 1
+const JUMP_MASK = (1 << JUMP_BITS) - 1
+const KNOWN_MASK = (1 << KNOWN_MIN) - 1
+const SLOT_BITS = 4
 const LATE_WORDS = 3
-const BATCH = 8192
+const BATCH = 1024
+/** Slots of a part of the table: a quarter of a megabyte, which the processor's caches and its table of pages hold. */
+const PART_BITS = 16
+/** What is written to a part at once, more or less. */
+const PART_ENTRIES = 4096
+const PART_WORDS = 2 * PART_ENTRIES
+/** Entries that are late at first, of all: a little more than there are as a rule. */
+const LATE_SHARE = 1 / 32
+/** An entry that is late pushes out so many others in a row, at the mean. */
+const STEPS_MEAN_MAX = 32
 
 export class IndexLoader {
+  /** What waits to be entered: see `room`. */
+  readonly places = new Int32Array(BATCH)
+  readonly tags = new Int32Array(BATCH)
+  readonly #pages = new Int32Array(BATCH)
+  #waiting = 0
   readonly #buckets: IndexBuckets
   readonly #zones: IndexZones
   /** Entries of each bucket. */
   #counts = new Uint8Array(0)
-  readonly #places = new Int32Array(BATCH)
-  readonly #tags = new Int32Array(BATCH)
-  readonly #pages = new Int32Array(BATCH)
-  #waiting = 0
+  /** The slot behind the last bucket: for what has no slot. */
+  #nowhere = 0
+  /** By part of the table: slots with what is to be written there, and how many they are. */
+  #writes = new Int32Array(0)
+  #writeCounts = new Int32Array(0)
   /** Place, tag and page of each entry that found no room. */
-  #late = new Int32Array(LATE_WORDS * 1024)
+  #late = new Int32Array(0)
   lateCount = 0
+  /** So many bits of a late tag are right. */
+  lateKnown = TAG_BITS
+  #random = 0x2545f491 | 0
   #told = 0
   #pageMax = 0
 
@@ -58,10 +72,14 @@ export class IndexLoader {
   begin(): void {
     const buckets = this.#buckets
     // The size first: a small table has few bits for large pages.
-    while (buckets.limit < this.#told && buckets.canGrow) buckets.grow()
+    buckets.reserve(this.#told)
     buckets.admit(this.#pageMax)
-    if (buckets.lagging > 0) buckets.settleSome(buckets.buckets)
     this.#counts = new Uint8Array(buckets.buckets)
+    this.#nowhere = buckets.buckets * SLOTS
+    const parts = (this.#nowhere >>> PART_BITS) + 1
+    this.#writeCounts = new Int32Array(parts)
+    this.#writes = new Int32Array(parts * PART_WORDS)
+    this.#late = new Int32Array((Math.ceil(this.#told * LATE_SHARE) + BATCH + 1) * LATE_WORDS)
   }
 
   /** What `put` wants to know of a locator that was told. */
@@ -69,32 +87,53 @@ export class IndexLoader {
     return this.#zones.pageOf(locator)
   }
 
-  put(place: number, tag: number, page: number): void {
-    const i = this.#waiting
-    this.#places[i] = place
-    this.#tags[i] = tag
-    this.#pages[i] = page
-    this.#waiting = i + 1
-    if (i + 1 === BATCH) this.#enterBatch()
+  /** Room for `count` entries, BATCH at most: where in `places` and `tags` they are to be written, before `take`. */
+  room(count: number): number {
+    if (this.#waiting + count > BATCH) this.#enterBatch()
+    return this.#waiting
   }
 
-  /** What is decided by chance for each entry is calculated, not branched upon: no processor can predict it. */
+  /** The entries that were written to that room are of this page. */
+  take(count: number, page: number): void {
+    const end = this.#waiting + count
+    for (let i = this.#waiting; i < end; i++) this.#pages[i] = page
+    this.#waiting = end
+  }
+
+  put(place: number, tag: number, page: number): void {
+    const at = this.room(1)
+    this.places[at] = place
+    this.tags[at] = tag
+    this.take(1, page)
+  }
+
+  /**
+   * Enters what waits. What is decided by chance for each entry is calculated, not branched upon: no processor can predict it,
+   * and the compiler would begin again with each branch that was never taken before.
+   */
   #enterBatch(): void {
+    const { places, tags } = this
     const counts = this.#counts
-    const places = this.#places
-    const tags = this.#tags
     const pages = this.#pages
-    const { entries, level, split, keptLow, keptHigh, known, plane } = this.#buckets
+    const writes = this.#writes
+    const writeCounts = this.#writeCounts
+    const nowhere = this.#nowhere
+    const { level, split, keptLow, keptHigh, known, plane } = this.#buckets
     const mask = (1 << level) - 1
-    // Of a bucket that is not split, and what a split one has more: bits of the tag in an entry.
-    const bits = Math.max(0, keptLow - level)
-    const bitsMore = Math.max(0, keptHigh - level - 1) - bits
+    // Bits of the tag in an entry: of a bucket that is not split, and how many more of one that is.
+    const bits = widthOf(keptLow, level)
+    const bitsMore = widthOf(keptHigh, level + 1) - bits
     const isInPlane = keptLow < known || keptHigh < known
     const count = this.#waiting
+    if ((this.lateCount + count + 1) * LATE_WORDS > this.#late.length) this.#widenLate()
+    const late = this.#late
+    let lateAt = this.lateCount * LATE_WORDS
     for (let i = 0; i < count; i++) {
+      const place = places[i]!
       const tag = tags[i]!
-      const home = places[i]! & HOME_MASK
-      const jump = places[i]! >>> HOME_BITS
+      const page = pages[i]!
+      const home = place & HOME_MASK
+      const jump = place >>> HOME_BITS
       const home2 = home ^ HOME_OFFSETS[jump]!
       const tag2 = tag ^ TAG_OFFSETS[jump]!
       // As `locate` of the buckets.
@@ -108,35 +147,119 @@ export class IndexLoader {
       const choice = (countSecond - countFirst) >> 31
       const bucket = first ^ ((first ^ second) & choice)
       const before = countFirst ^ ((countFirst ^ countSecond) & choice)
-      if (before === SLOTS) {
-        this.#keepLate(places[i]!, tag, pages[i]!)
-        continue
-      }
-      counts[bucket] = before + 1
+      const isLate = before >>> SLOT_BITS
+      counts[bucket] = before + 1 - isLate
+      late[lateAt] = place
+      late[lateAt + 1] = tag
+      late[lateAt + 2] = page
+      lateAt += LATE_WORDS * isLate
       const more = isSplit ^ ((isSplit ^ isSplit2) & choice)
       const ours = tag ^ ((tag ^ tag2) & choice)
       const width = bits + (bitsMore & -more)
       const rest = (ours >>> (level + more)) & ((1 << width) - 1)
-      const at = bucket * SLOTS + before
-      entries[at] = (((rest << JUMP_BITS) | jump) << (PAGE_BITS_MAX - width)) | pages[i]!
+      const at = isLate === 0 ? bucket * SLOTS + before : nowhere
+      const part = at >>> PART_BITS
+      const writeAt = part * PART_WORDS + writeCounts[part]! * 2
+      writeCounts[part]!++
+      writes[writeAt] = at
+      writes[writeAt + 1] = (((rest << JUMP_BITS) | jump) << (PAGE_BITS_MAX - width)) | page
       if (isInPlane) plane[at] = ours
     }
+    this.lateCount = lateAt / LATE_WORDS
     this.#waiting = 0
+    this.#write(PART_ENTRIES - BATCH)
   }
 
-  #keepLate(place: number, tag: number, page: number): void {
-    let at = this.lateCount * LATE_WORDS
-    if (at === this.#late.length) this.#widenLate()
-    this.#late[at++] = place
-    this.#late[at++] = tag
-    this.#late[at] = page
-    this.lateCount++
+  /** Writes to the parts of the table for which more than this waits to be written. */
+  #write(most: number): void {
+    const { entries } = this.#buckets
+    const writes = this.#writes
+    const writeCounts = this.#writeCounts
+    for (let part = 0; part < writeCounts.length; part++) {
+      if (writeCounts[part]! <= most) continue
+      const begin = part * PART_WORDS
+      const end = begin + writeCounts[part]! * 2
+      for (let at = begin; at < end; at += 2) entries[writes[at]!] = writes[at + 1]!
+      writeCounts[part] = 0
+    }
+  }
+
+  /**
+   * Takes the last of the late, puts each into its second bucket in the place of an entry that has room elsewhere, or of any,
+   * and lets that one wait. (Cuckoo hashing, a step of each walk at a time.)
+   */
+  #pushOut(count: number): void {
+    const { places, tags } = this
+    const pages = this.#pages
+    const late = this.#late
+    const counts = this.#counts
+    const { entries, level, split, keptLow, keptHigh } = this.#buckets
+    const mask = (1 << level) - 1
+    const bits = widthOf(keptLow, level)
+    const bitsMore = widthOf(keptHigh, level + 1) - bits
+    let state = this.#random
+    this.lateCount -= count
+    let lateAt = this.lateCount * LATE_WORDS
+    for (let i = 0; i < count; i++, lateAt += LATE_WORDS) {
+      const jump = late[lateAt]! >>> HOME_BITS
+      const home = (late[lateAt]! & HOME_MASK) ^ HOME_OFFSETS[jump]!
+      const tag = late[lateAt + 1]! ^ TAG_OFFSETS[jump]!
+      const isSplit = (((home << level) | (tag & mask)) - split) >>> 31
+      const depth = level + isSplit
+      const prefix = tag & ((mask << isSplit) | isSplit)
+      const first = bucketOf(home, prefix) * SLOTS
+      const width = bits + (bitsMore & -isSplit)
+      const pageBits = PAGE_BITS_MAX - width
+      state ^= state << 13
+      state ^= state >>> 17
+      state ^= state << 5
+      let at = first
+      for (let slot = state >>> 8; slot < (state >>> 8) + SLOTS; slot++) {
+        at = first + (slot & (SLOTS - 1))
+        const hash = entries[at]! >>> pageBits
+        const jumpOut = hash & JUMP_MASK
+        const homeOut = home ^ HOME_OFFSETS[jumpOut]!
+        const tagOut = (((hash >>> JUMP_BITS) << depth) | prefix) ^ TAG_OFFSETS[jumpOut]!
+        const isSplitOut = (((homeOut << level) | (tagOut & mask)) - split) >>> 31
+        const other = bucketOf(homeOut, tagOut & ((mask << isSplitOut) | isSplitOut))
+        if (counts[other]! < SLOTS) break
+      }
+      const out = entries[at]!
+      const rest = (tag >>> depth) & ((1 << width) - 1)
+      entries[at] = (((rest << JUMP_BITS) | jump) << pageBits) | late[lateAt + 2]!
+      const hash = out >>> pageBits
+      places[i] = home | ((hash & JUMP_MASK) << HOME_BITS)
+      tags[i] = ((hash >>> JUMP_BITS) << depth) | prefix
+      pages[i] = out & ((1 << pageBits) - 1)
+    }
+    this.#random = state
+    this.#waiting = count
   }
 
   #widenLate(): void {
-    const wider = new Int32Array(this.#late.length * 2)
+    const wider = new Int32Array(this.#late.length * 2 + BATCH * LATE_WORDS)
     wider.set(this.#late)
     this.#late = wider
+  }
+
+  /** All entries have come: the buckets know what is in them, but for what is late for good. */
+  close(): void {
+    const buckets = this.#buckets
+    this.#enterBatch()
+    // With a plane, what is pushed out is more than is in an entry.
+    const isInPlane = buckets.keptLow < buckets.known || buckets.keptHigh < buckets.known
+    let steps = isInPlane ? 0 : this.lateCount * STEPS_MEAN_MAX
+    if (steps > 0) this.lateKnown = Math.min(buckets.keptLow, buckets.keptHigh)
+    while (steps > 0 && this.lateCount > 0) {
+      const count = Math.min(this.lateCount, BATCH)
+      steps -= count
+      this.#write(0)
+      this.#pushOut(count)
+      this.#enterBatch()
+    }
+    this.#write(0)
+    buckets.entries[this.#nowhere] = 0
+    buckets.count(this.#counts)
   }
 
   latePlace(i: number): number {
@@ -150,18 +273,11 @@ export class IndexLoader {
   latePage(i: number): number {
     return this.#late[i * LATE_WORDS + 2]!
   }
+}
 
-  /** The buckets know what is in them. */
-  close(): void {
-    this.#enterBatch()
-    const counts = this.#counts
-    let stored = 0
-    for (let bucket = 0; bucket < counts.length; bucket++) {
-      stored += counts[bucket]!
-      if (counts[bucket] === SLOTS) this.#buckets.setFull(bucket)
-    }
-    this.#buckets.stored = stored
-  }
+/** Bits of a tag in an entry. */
+function widthOf(kept: number, depth: number): number {
+  return kept > depth ? kept - depth : 0
 }
 
 /** The bucket of a home with these bits of the tag. */
@@ -169,4 +285,16 @@ function bucketOf(home: number, prefix: number): number {
   if (prefix === 0) return home
   const top = 31 - Math.clz32(prefix)
   return (((1 << HOME_BITS) + home) << top) + (prefix ^ (1 << top))
+}
+
+/** Whether the index may take one key's entry for the other's: what it keeps of tags at the least is the same, and the buckets. */
+export function areAlike(place: number, tag: number, place2: number, tag2: number): boolean {
+  const jump = place >>> HOME_BITS
+  if (place2 >>> HOME_BITS !== jump) return false
+  const homes = (place ^ place2) & HOME_MASK
+  const tags = (tag ^ tag2) & KNOWN_MASK
+  return (
+    (homes === 0 && tags === 0) ||
+    (homes === HOME_OFFSETS[jump] && tags === (TAG_OFFSETS[jump]! & KNOWN_MASK))
+  )
 }

@@ -5,7 +5,8 @@
  * a bit says of each whether it has room, without a look into it. Else entries are pushed on at random, each step with that
  * look ahead. What is still without a place goes to the spill.
  */
-import { HOME_OFFSETS, type IndexBuckets, SLOTS, TAG_OFFSETS } from './index-buckets.js'
+import { type IndexBuckets, SLOTS } from './index-buckets.js'
+import { HOME_OFFSETS, TAG_OFFSETS } from './index-offsets.js'
 import type { IndexSpill } from './index-spill.js'
 import type { IndexZones } from './index-zones.js'
 

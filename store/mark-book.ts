@@ -58,14 +58,6 @@ export class DeadRecords {
   }
 }
 
-/** What lies in a zone of marks, which are of other zones. */
-export interface OwnMarks {
-  /** Pages of marks. */
-  readonly pages: number
-  /** Of the copies that they speak of, ms since the epoch; Infinity when one has none, -Infinity without marks. */
-  readonly lastDeadlineMs: number
-}
-
 export class MarkBook {
   /** Of all zones that marks name, those that are no more among them. */
   zoneSequenceMax = 0
@@ -73,18 +65,13 @@ export class MarkBook {
   readonly #dead = new Map<number, DeadRecords>()
 
   /** Adds the marks that lie in a zone. Rejects when the device does. */
-  async gather(scanner: ZoneScanner, zone: ScannedZone): Promise<OwnMarks> {
+  async gather(scanner: ZoneScanner, zone: ScannedZone): Promise<void> {
     const list = new MarkList()
-    let count = 0
-    for await (const { bytes, base } of marksPages(scanner, zone)) {
-      readMarks(bytes, base, list)
-      count++
-    }
-    this.#addAll(list)
-    return { pages: count, lastDeadlineMs: list.lastDeadlineMs }
+    for await (const { bytes, base } of marksPages(scanner, zone)) readMarks(bytes, base, list)
+    this.add(list)
   }
 
-  #addAll(list: MarkList): void {
+  add(list: MarkList): void {
     for (let index = 0; index < list.length; index++) {
       const sequence = list.zoneSequenceOf(index)
       let dead = this.#dead.get(sequence)

@@ -19,20 +19,28 @@ export async function* marksPages(
   scanner: ZoneScanner,
   zone: ScannedZone,
 ): AsyncGenerator<MarksPage> {
+  yield* indexedMarksPages(scanner, zone)
+  for await (const { kind, bytes, base } of scanner.tail(zone)) {
+    if (kind === KIND_MARKS) yield { bytes, base }
+  }
+}
+
+/** Those of which the zone's indexes speak. */
+export async function* indexedMarksPages(
+  scanner: ZoneScanner,
+  { physical, groups }: ScannedZone,
+): AsyncGenerator<MarksPage> {
   const pages: number[] = []
   const reader: IndexReader = { onPage() {}, onMarks: page => pages.push(page) }
-  for (const { index, trailer } of zone.groups) readIndex(index, trailer, reader)
+  for (const { index, trailer } of groups) readIndex(index, trailer, reader)
   for (let at = 0; at < pages.length; ) {
     const first = pages[at]!
     let length = 1
     while (length < READ_PAGES && pages[at + length] === first + length) length++
-    const bytes = await scanner.read(zone.physical, first, length)
+    const bytes = await scanner.read(physical, first, length)
     for (let base = 0; base < bytes.length; base += PAGE_BYTES) {
       if (kindOf(bytes, base) === KIND_MARKS) yield { bytes, base }
     }
     at += length
-  }
-  for await (const { kind, bytes, base } of scanner.tail(zone)) {
-    if (kind === KIND_MARKS) yield { bytes, base }
   }
 }

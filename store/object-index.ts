@@ -12,24 +12,15 @@
  * nothing here allocates, but in the rare moments when the spill or the plane grows; one thread.
  * How entries are laid out is in index-buckets.ts, how room is made for them in index-placer.ts.
  */
-import {
-  HOME_BITS,
-  HOME_OFFSETS,
-  IndexBuckets,
-  JUMP_BITS,
-  PAGE_BITS_MAX,
-  SLOTS,
-  TAG_OFFSETS,
-} from './index-buckets.js'
+import { IndexBuckets, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
 import { IndexLoader } from './index-loader.js'
 import type { IndexMemory } from './index-memory.js'
+import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
 import { IndexPlacer } from './index-placer.js'
 import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
 
 const HOME_MASK = (1 << HOME_BITS) - 1
-/** That are right of a tag just given. */
-const TAG_BITS = 18
 /** Objects in a page of 4 KiB, the most there can be. */
 const OBJECTS_PER_PAGE = 64
 /** Dropped zones whose ids may wait for the hand, more than this and `openZone` has to wait for it. */
@@ -217,12 +208,13 @@ export class ObjectIndex {
     if (buckets.lagging > 0) buckets.settleSome(1)
     const page = zones.note(locator)
     buckets.admit(page)
-    this.#place(place, tag, page)
+    this.#place(place, tag, page, TAG_BITS)
     return true
   }
 
-  #place(place: number, tag: number, page: number): void {
-    this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, TAG_BITS)
+  /** `known`: so many bits of the tag are right. */
+  #place(place: number, tag: number, page: number, known: number): void {
+    this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, known)
     if (this.#spill.count > 0) this.#relieve()
   }
 
@@ -335,9 +327,11 @@ export class ObjectIndex {
   /** What there is no room for is left out, as by `insert`. */
   finishLoad(loader: IndexLoader): void {
     loader.close()
-    for (let i = 0; i < loader.lateCount; i++) {
-      if (this.#makeRoom()) this.#place(loader.latePlace(i), loader.lateTag(i), loader.latePage(i))
-      else this.#zones.forget(loader.latePage(i))
+    const { lateCount, lateKnown } = loader
+    for (let i = 0; i < lateCount; i++) {
+      const page = loader.latePage(i)
+      if (!this.#makeRoom()) this.#zones.forget(page)
+      else this.#place(loader.latePlace(i), loader.lateTag(i), page, lateKnown)
     }
   }
 

@@ -167,11 +167,9 @@ export class Recovery {
       zonesExpired++
     }
     const wanted = scanned.filter(zone => zone !== null)
-    const loader = new ZoneLoader(this.#scanner, engine, context)
-    for (const physical of this.#readOnly) await this.#gatherMarksOf(physical, loader)
-    await this.#enter(wanted, loader, engine)
+    const named = await this.#enter(wanted, engine, context)
     const newest = this.#found.at(-1)?.header.sequence ?? 0
-    keeper.nextZoneSequence = Math.max(loader.zoneSequenceMax, newest) + 1
+    keeper.nextZoneSequence = Math.max(named, newest) + 1
     return {
       zones: wanted.length,
       zonesExpired,
@@ -188,35 +186,36 @@ export class Recovery {
       const header = await this.#scanner.header(physical)
       const known = this.#found[0]?.header.identity
       if (header === null || known === undefined || !isSameStore(known, header.identity)) return
-      await loader.gatherMarks(await this.#scanner.scan(physical, header, this.pagesPerZone))
+      await loader.read(await this.#scanner.scan(physical, header, this.pagesPerZone))
     } catch {
       // It is counted as failed.
     }
   }
 
+  /** Gives the largest sequence of a zone that was ever opened, as far as marks know. */
   async #enter(
     wanted: readonly ScannedZone[],
-    loader: ZoneLoader,
-    { parts: { index, writers } }: Engine,
-  ): Promise<void> {
-    const marked = await this.#besides(wanted, INDEXES_SHARE, MARKS_SHARE, zone =>
-      loader.gatherMarks(zone),
-    )
-    const classes = this.#classesOf(wanted, writers.length)
+    engine: Engine,
+    context: SharedContext,
+  ): Promise<number> {
+    const { index, writers } = engine.parts
     const load = index.beginLoad()
-    const opened = marked.map((zone, at) => loader.open(zone, classes[at]!, load))
+    const loader = new ZoneLoader(this.#scanner, engine, context, load)
+    for (const physical of this.#readOnly) await this.#gatherMarksOf(physical, loader)
+    const read = await this.#besides(wanted, INDEXES_SHARE, MARKS_SHARE, zone => loader.read(zone))
+    const classes = this.#classesOf(wanted, writers.length)
+    const opened = read.map((zone, at) => loader.open(zone, classes[at]!))
     load.begin()
     let rested = performance.now()
     for (const [at, zone] of opened.entries()) {
-      loader.enterGroups(zone, load)
-      this.#tell(1 - ((1 - MARKS_SHARE) * (opened.length - at)) / opened.length)
+      loader.enter(zone)
+      this.#tell(1 - ((1 - MARKS_SHARE) * (opened.length - at - 1)) / opened.length)
       if (performance.now() - rested < TURN_MS) continue
       await new Promise(resolve => setImmediate(resolve))
       rested = performance.now()
     }
     index.finishLoad(load)
-    for (const zone of opened) await loader.enterTail(zone)
-    this.#tell(1)
+    return loader.zoneSequenceMax
   }
 
   /**

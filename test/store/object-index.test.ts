@@ -238,6 +238,26 @@ describe('growth', () => {
     expect(crowd.check()).toBeLessThan(0.001)
   })
 
+  test('a load with more of a hash than two buckets hold: what is pushed out for them is found too', () => {
+    const index = new ObjectIndex({ pagesPerZone: 64, zones: 100 })
+    const locator = index.openZone() * 64 + 1
+    const prng = new Prng(4)
+    const keys = Array.from({ length: 2000 }, () => [prng.below(HASHES), prng.below(HASHES)])
+    for (const key of keys.slice(0, 20)) for (let i = 1; i < 40; i++) keys.push(key)
+    const loader = index.beginLoad()
+    loader.tell(locator, keys.length)
+    loader.begin()
+    for (const [place, tag] of keys) loader.put(place!, tag!, loader.pageOf(locator))
+    index.finishLoad(loader)
+    expect(index.entries).toBe(keys.length)
+    for (const [at, [place, tag]] of keys.entries()) {
+      const copies = at < 20 || at >= 2000 ? 40 : 1
+      expect(index.find(place!, tag!)).toBeGreaterThanOrEqual(copies)
+    }
+    for (const [place, tag] of keys) expect(index.remove(place!, tag!, locator)).toBe(true)
+    expect(index.entries).toBe(0)
+  })
+
   test('a load into a table that was in use and is empty again', () => {
     const crowd = new Crowd(64, 400, 100_000)
     const { index } = crowd
