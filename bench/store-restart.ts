@@ -190,7 +190,7 @@ async function run(options: BenchOptions): Promise<void> {
     ]),
   )
   console.log(
-    "limit: Node's start; then, an object, a hash of 4.5 bytes read and an entry of 4 written, some 10 ns",
+    "limit: Node's start; then, an object, a hash of 4.5 bytes read and an entry of 4 written",
   )
   if (!isInstalled('redis-server')) {
     console.log(`${notInstalled('redis-server')}; measured elsewhere: 1550 ms at 1000000`)
