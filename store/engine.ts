@@ -21,7 +21,7 @@ import { slotAt } from './slab.js'
 import { PAGE_OPEN, STAGE_BYTES } from './stage.js'
 import type { WriteLedger } from './write-ledger.js'
 import type { ZoneKeeper, ZoneView } from './zone-keeper.js'
-import type { ZoneWriter } from './zone-writer.js'
+import { NO_ROOM, type ZoneWriter } from './zone-writer.js'
 import type { Zones } from './zones.js'
 
 export const MISSING = 0
@@ -206,6 +206,7 @@ export class Engine {
    */
   put(value: Uint8Array, valueBytes: number): number {
     const { keys, classes, writers, ledger } = this.parts
+    if (!this.#index.hasRoom) return NO_ROOM
     const ttlMs = this.cells[DEADLINE]! - this.cells[NOW]!
     const recordBytes = this.keyBytes + valueBytes
     const writer = writers[classes.take(ttlMs, recordBytes)]!

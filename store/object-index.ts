@@ -19,10 +19,9 @@ import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets
 import { IndexPlacer } from './index-placer.js'
 import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
+import { SLOTS_MAX } from './size-classes.js'
 
 const HOME_MASK = (1 << HOME_BITS) - 1
-/** Objects in a page of 4 KiB, the most there can be. */
-const OBJECTS_PER_PAGE = 64
 /** Dropped zones whose ids may wait for the hand, more than this and `openZone` has to wait for it. */
 const WAITING_ZONES = 64
 /** A round of the hand takes at most so many openings of zones. */
@@ -64,7 +63,7 @@ export class ObjectIndex {
       )
     }
     this.#zones = new IndexZones(pagesPerZone, ids)
-    this.#buckets = new IndexBuckets(pagesPerZone * zones * OBJECTS_PER_PAGE)
+    this.#buckets = new IndexBuckets(pagesPerZone * zones * SLOTS_MAX)
     this.#placer = new IndexPlacer(this.#buckets, this.#zones, this.#spill)
   }
 
@@ -216,6 +215,11 @@ export class ObjectIndex {
   #place(place: number, tag: number, page: number, known: number): void {
     this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, known)
     if (this.#spill.count > 0) this.#relieve()
+  }
+
+  /** Whether one more entry will be taken; makes room for it. */
+  get hasRoom(): boolean {
+    return this.#makeRoom()
   }
 
   /** False when there is none. */

@@ -47,6 +47,22 @@ test('the first slab of a class takes records of all its lengths', async () => {
   }
 })
 
+test('a device full of the smallest objects has all that were set', async () => {
+  const device = createMemoryDrive({ zoneCount: 8, zoneSizeBytes: 2 ** 18, maxActive: 4 })
+  const options = { now: () => 1e12, lifetimeClasses: 2, eviction: 'noeviction' } as const
+  const store = await open({ device, ...options })
+  let count = 0
+  const fill = () => {
+    for (;;) store.setSync(`k${count++}`, 'v')
+  }
+  expect(fill).toThrow(/every zone of the device is in use/)
+  count--
+  // 120 in a page, of which the index once believed that there can be 64.
+  expect(count).toBeGreaterThan(7 * 63 * 110)
+  for (let i = 0; i < count; i++) expect(store.getSync(`k${i}`)?.toString()).toBe('v')
+  await store.close()
+})
+
 test('a class that fills slabs wastes nothing, a rare one nearly a page', () => {
   const demand = new SizeDemand()
   const [often, rare] = [10, 20]
