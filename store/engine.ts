@@ -47,6 +47,11 @@ export interface EngineParts {
   readonly marks: readonly MarkList[] | null
   readonly pagesPerZone: number
   readonly cells: Float64Array
+  /**
+   * Dead records whose page the index still names for a live one with the same 36 bits of hash: locator × 256 + number of
+   * the record in its page. Empty but for a few in billions.
+   */
+  readonly twins: Set<number>
   /** Which keys are read often; null when nobody asks. */
   readonly heat: Heat | null
 }
@@ -63,11 +68,7 @@ export class Engine {
   #pageBytes: Uint8Array = this.found.bytes
   #pageView = this.found.view
   #pageBase = 0
-  /**
-   * Dead records whose page the index still names for a live one with the same 36 bits of hash: locator × 256 + number of
-   * the record in its page. Empty but for a few in billions.
-   */
-  readonly twins = new Set<number>()
+  readonly twins: Set<number>
 
   /** Of the caller's values: often the same buffer again. */
   readonly #source = new KeptView()
@@ -83,6 +84,7 @@ export class Engine {
 
   constructor(readonly parts: EngineParts) {
     this.cells = parts.cells
+    this.twins = parts.twins
     this.#keys = parts.keys
     this.#index = parts.index
     this.#zones = parts.zones

@@ -50,8 +50,18 @@ export function makeSpace(options: SpaceOptions): Space {
   const marks = Array.from({ length: classes.count }, () => new MarkList())
   const leaving = new LeavingZones({ io, zones, pagesPerZone, marks, classes, cells })
   const writers: ZoneWriter[] = []
+  const twins = new Set<number>()
   const keeper = new ZoneKeeper({
-    ...{ zones, index, io, writers, evicts: options.evicts, reinserts: options.reinserts },
+    ...{
+      zones,
+      index,
+      io,
+      writers,
+      twins,
+      pagesPerZone,
+      evicts: options.evicts,
+      reinserts: options.reinserts,
+    },
     leaving: isVolatile ? null : leaving,
   })
   const context = new SharedContext(
@@ -61,7 +71,7 @@ export function makeSpace(options: SpaceOptions): Space {
   context.bind(keeper)
   for (let each = 0; each < classes.count; each++) writers.push(new ZoneWriter(context, each))
   const engine = new Engine({
-    ...{ index, zones, keeper, writers, classes, pagesPerZone, cells },
+    ...{ index, zones, keeper, writers, classes, pagesPerZone, cells, twins },
     keys: new KeyHash(identity.seeds[0], identity.seeds[1]),
     ledger: context.ledger,
     marks: isVolatile ? null : marks,

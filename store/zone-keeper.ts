@@ -32,6 +32,9 @@ export interface ZoneKeeperOptions {
   readonly evicts: boolean
   /** Whether its hottest records move before it goes (reinserter.ts). */
   readonly reinserts: boolean
+  /** Of the engine: dead records, locator × 256 + record. Those of a zone go with it. */
+  readonly twins: Set<number>
+  readonly pagesPerZone: number
   /** Where a zone goes whose marks are still needed; null where nobody outlives the drive. */
   readonly leaving: LeavingZones | null
   /** The writers, by lifetime class. */
@@ -198,6 +201,7 @@ export class ZoneKeeper {
     }
     zones.state[vzone] = ZONE_DROPPED
     index.dropZone(vzone)
+    this.#forgetTwins(vzone)
     zones.forget(vzone)
     this.views[vzone] = null
     if (cause === 'failed' || isLeaving) return
@@ -206,6 +210,15 @@ export class ZoneKeeper {
       this.#resetting--
       if (isReset) zones.giveFree(physical)
     })
+  }
+
+  /** Another zone will have this id. */
+  #forgetTwins(vzone: number): void {
+    const { twins, pagesPerZone } = this.options
+    if (twins.size === 0) return
+    for (const twin of twins) {
+      if (Math.floor(twin / 256 / pagesPerZone) === vzone) twins.delete(twin)
+    }
   }
 
   /**
