@@ -84,12 +84,15 @@ describe('memory', () => {
   })
 
   it('is what the process takes', () => {
-    const before = process.memoryUsage().arrayBuffers
-    const cache = new RecordCache({ capacityBytes: 32 * MIB })
-    const taken = process.memoryUsage().arrayBuffers - before
-    const { records, table, ghost, segments } = cache.stats.memoryBytes
-    // Counters and times.
-    expect(Math.abs(taken - (records + table + ghost + segments))).toBeLessThan(1024)
+    const difference = (): number => {
+      const before = process.memoryUsage().arrayBuffers
+      const cache = new RecordCache({ capacityBytes: 32 * MIB })
+      const taken = process.memoryUsage().arrayBuffers - before
+      const { records, table, ghost, segments } = cache.stats.memoryBytes
+      return Math.abs(taken - (records + table + ghost + segments))
+    }
+    // A collection in between gives back what other tests had: the least of five is without. Counters and times are left.
+    expect(Math.min(...Array.from({ length: 5 }, difference))).toBeLessThan(1024)
   })
 
   it.each([
