@@ -29,7 +29,7 @@ import { makeZonefs } from './zonefs.js'
 
 const MIB = 1024 * 1024
 const KILLS = isSample ? 3 : 10
-const KILLS_APPENDING = 4
+const KILLS_APPENDING = isSample ? 2 : 4
 
 afterEach(() => expect(newKernelWarnings()).toEqual([]))
 afterAll(async () => expect(await closeAll()).toEqual([]))
