@@ -19,6 +19,7 @@ import { ZoneScanner } from './zone-scan.js'
 const MOVED_SHARE = 0.25
 const LEVEL_MIN = 1
 const LEVEL_MAX = 3
+
 export class Reinserter {
   #level = LEVEL_MIN
   #page = 1

@@ -110,11 +110,6 @@ export class ZoneIo {
     await Promise.all(this.#tails.values())
   }
 
-  /** Whether something of this zone is under way. */
-  isBusy(zone: number): boolean {
-    return this.#tails.has(zone)
-  }
-
   async flush(): Promise<void> {
     await this.device.flush()
   }
