@@ -3,7 +3,8 @@
  *
  * A million objects of 16 + 128 bytes at 2 MB/s, with the reference mix of TTLs (space-mixes.ts) at a sixtieth of its times: half
  * of them expire within the run. The clock of ours is simulated, and it commits every simulated second, as it does by itself.
- * `10 % again`: one in ten replaces an object that was written shortly before, which costs a mark.
+ * `10 % again`: one in ten replaces an object that was written shortly before, which costs a mark. `one TTL`: every object lives as
+ * long as the others, as sessions and tokens do.
  *
  *   classic-level  batches of 10 simulated milliseconds; it knows no TTL, so keys are deleted when their time has come
  *   redis AOF      appendfsync everysec, its own rewrites; in real time, 20 s for the run and TTLs scaled to it
@@ -35,9 +36,12 @@ import {
 import { isInstalled, notInstalled, startServer } from './store-servers.js'
 import { median, printTable } from './table.js'
 
-const RATE_BYTES = 2_000_000
+const SLOW_MB = 2
+const FAST_MB = 20
 const OBJECTS_A_STEP = 100
-const STEP_MS = (OBJECTS_A_STEP * PAYLOAD_BYTES * 1000) / RATE_BYTES
+/** At `SLOW_MB`. */
+const STEP_MS = (OBJECTS_A_STEP * PAYLOAD_BYTES) / (SLOW_MB * 1000)
+const ONE_TTL_MS = 10_000
 const COMMIT_MS = 1000
 const TIME_SCALE = 60
 const START_MS = 1_763_000_000_000
@@ -52,6 +56,9 @@ interface Job {
   readonly objects: number
   /** One in so many objects replaces a recent one; 0: none. */
   readonly againEvery: number
+  /** Of ours: megabytes of keys and values a second, and whether all have the same TTL. */
+  readonly rateMb: number
+  readonly isOneTtl: boolean
 }
 
 /** All over payload. */
@@ -94,9 +101,11 @@ function causesOf({ writes }: StoreStats): Figure['causes'] {
   }
 }
 
-async function ours({ objects, againEvery }: Job, folder: string): Promise<Figure> {
+async function ours(job: Job, folder: string): Promise<Figure> {
+  const { objects, againEvery, rateMb, isOneTtl } = job
+  const stepMs = (STEP_MS * SLOW_MB) / rateMb
   let nowMs = START_MS
-  const bytes = Math.max(256 * 2 ** 20, objects * PAYLOAD_BYTES * 4)
+  const bytes = Math.max(256 * 2 ** 20, objects * PAYLOAD_BYTES * 64)
   const store = await open({
     ...{ device: join(folder, 'drive'), deviceOptions: { bytes }, cacheBytes: 0 },
     now: () => nowMs,
@@ -105,11 +114,11 @@ async function ours({ objects, againEvery }: Job, folder: string): Promise<Figur
   const key = Buffer.alloc(KEY_BYTES)
   let committedMs = nowMs
   for (let turn = 0; turn < objects; turn++) {
-    if (turn % OBJECTS_A_STEP === 0) nowMs += STEP_MS
+    if (turn % OBJECTS_A_STEP === 0) nowMs += stepMs
     const number = numberAt(turn, againEvery)
     keyInto(key, number)
     // In the device's pace: a simulated clock leaves it no time of its own.
-    await store.set(key, valueFor(number), { ttl: ttlOf(turn) })
+    await store.set(key, valueFor(number), { ttl: isOneTtl ? ONE_TTL_MS : ttlOf(turn) })
     if (nowMs - committedMs < COMMIT_MS) continue
     committedMs = nowMs
     store.tick(nowMs)
@@ -226,10 +235,14 @@ function print(figures: ReadonlyMap<string, Figure>): void {
 async function run(options: BenchOptions): Promise<void> {
   const script = fileURLToPath(import.meta.url)
   const { objects, rounds } = options
+  const slow: Job = { peer: 'zns-slab', objects, againEvery: 0, rateMb: SLOW_MB, isOneTtl: false }
   const jobs: Readonly<Record<string, Job>> = {
-    'zns-slab': { peer: 'zns-slab', objects, againEvery: 0 },
-    'zns-slab, 10 % again': { peer: 'zns-slab', objects, againEvery: 10 },
-    'classic-level': { peer: 'classic-level', objects, againEvery: 0 },
+    'zns-slab': slow,
+    'zns-slab, 10 % again': { ...slow, againEvery: 10 },
+    [`zns-slab, ${FAST_MB} MB/s`]: { ...slow, rateMb: FAST_MB },
+    'zns-slab, one TTL': { ...slow, isOneTtl: true },
+    [`zns-slab, one TTL, ${FAST_MB} MB/s`]: { ...slow, isOneTtl: true, rateMb: FAST_MB },
+    'classic-level': { ...slow, peer: 'classic-level' },
   }
   const figures = new Map<string, Figure>()
   const missing: string[] = []
