@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
+/** Proofs that a hot path makes no garbage. */
+const GC_PROOFS = ['test/**/*-gc.test.ts']
+
 /**
- * Three projects, by what they need:
+ * Four projects, by what they need:
  * unit    nothing: any platform, no addon, no root. Part of `npm run check`.
+ * gc      nothing, but a minute: ten million turns of each hot path without a collection of garbage.
  * native  the built addon (and, for worker tests, dist/).
  * kernel  a kernel with ublk and root: run directly where /dev/ublk-control is, else inside the VM.
  */
@@ -15,9 +19,17 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/native/**', 'test/kernel/**'],
+          exclude: [...GC_PROOFS, 'test/native/**', 'test/kernel/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'gc',
+          include: GC_PROOFS,
+          exclude: ['test/native/**', 'test/kernel/**'],
+          testTimeout: 120_000,
         },
       },
       {

@@ -1,7 +1,7 @@
 /**
  * `npm test`: everything, and one verdict.
  *
- *   host     unit and native tests, on this machine
+ *   host     unit, gc and native tests, on this machine
  *   asan     native tests again, the addon built with ASan and UBSan
  *   kernel   tests on a real kernel with ublk: here if /dev/ublk-control is there, else in a VM for each of KERNELS (in CI they
  *            share the work)
@@ -199,7 +199,7 @@ async function main() {
   const suites = options.suite ?? ['host', 'asan', 'kernel']
   const outcomes = []
   if (suites.includes('host')) {
-    outcomes.push(await hostSuite('unit'), await hostSuite('native'))
+    for (const project of ['unit', 'gc', 'native']) outcomes.push(await hostSuite(project))
   }
   if (suites.includes('asan')) outcomes.push(await asanSuite())
   if (suites.includes('kernel')) outcomes.push(...(await kernelSuites()))
