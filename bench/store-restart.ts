@@ -2,21 +2,24 @@
  * How long a store is away when its process is killed: from the start of a new process to the first object that it serves.
  *
  * A process fills a drive in a directory with objects that live for an hour, calls `flush`, says so, and gets SIGKILL. Then, as
- * often as there are rounds, a new process opens the drive, gets one object and checks its bytes, and gets SIGKILL too. The files
- * are in the page cache, as after any kill. Redis is beside it with its AOF, filled and killed the same way; of it the first value
- * that it gives counts.
+ * often as there are rounds, a new process opens the drive, gets one object and says what it got, and gets SIGKILL too
+ * (restart-program.ts: what a user's program has to do, and no more). It is not kept on one core: Node compiles in other threads.
+ * The files are in the page cache, as after any kill. Redis is beside it with its AOF, filled and killed the same way; of it the
+ * first value that it gives counts.
  *
  *   to serving   from the start of the process, Node's own start included
- *   Node         a process that does nothing, in the same run: what a program in Node cannot do without
+ *   Node         a program that only answers, in the same run (restart-nothing.ts): what nothing written for Node can do without
+ *   modules      within it, the import of the package
  *   open         within it, from the call of `open` to the value
  * The limit: Node's own start, and the bytes of the zones' indexes over what the machine reads of its page cache.
  *
  * Run: node dist/bench/store-restart.js [--objects 1000000] [--large] [--rounds 5] [--json]
  */
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { open, type Store } from '../store/index.js'
-import { cpuMs, KEY_BYTES, keyInto, VALUE_BYTES, valueFor } from './store-data.js'
+import { open } from '../store/index.js'
+import { keyOf, VALUE_BYTES, valueFor } from './store-data.js'
 import { fillStore } from './store-fill.js'
 import {
   answer,
@@ -25,11 +28,10 @@ import {
   benchOptions,
   childJob,
   ended,
+  inChildUntilKilled,
   machine,
-  nodeArgs,
   printHead,
   removeFolder,
-  startPinned,
   workFolder,
 } from './store-run.js'
 import { isInstalled, notInstalled, startServer } from './store-servers.js'
@@ -41,20 +43,20 @@ const GOALS_MS: Readonly<Record<number, number>> = { 1000000: 200, 10000000: 100
 /** What Redis may lose: a second of it is not on the disk yet. */
 const AOF_SECOND_MS = 1500
 
-type Step = 'fill' | 'serve' | 'nothing'
+/** Of the process that fills. */
 interface Job {
-  readonly step: Step
   readonly folder: string
   readonly objects: number
 }
 
-/** Milliseconds within the new process. */
+/** What restart-program.ts says. */
 interface Served {
+  readonly modulesMs: number
   readonly openMs: number
   readonly cpuMs: number
   readonly objects: number
-  /** The value that was got, in hexadecimal: the parent checks it, so that this takes no time here. */
-  readonly value: string
+  /** The value that was got, in hexadecimal. */
+  readonly value?: string
 }
 
 interface Figure {
@@ -62,50 +64,36 @@ interface Figure {
   readonly objects: number
   readonly servingMs: number
   readonly nodeMs: number | null
+  readonly modulesMs: number | null
   readonly openMs: number | null
   readonly cpuMs: number | null
 }
 
-const script = fileURLToPath(import.meta.url)
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
-function openAt(folder: string, objects: number): Promise<Store> {
-  const bytes = Math.max(64 * 2 ** 20, objects * 256)
-  return open({ device: folder, deviceOptions: { bytes } })
-}
+const besideThis = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
-async function child({ step, folder, objects }: Job): Promise<void> {
-  if (step === 'nothing') {
-    answer({})
-    return
-  }
-  const cpu = cpuMs()
-  const start = performance.now()
-  const store = await openAt(folder, objects)
-  if (step === 'fill') {
-    await fillStore(store, 0, objects, () => TTL_MS)
-    answer({})
-  } else {
-    const key = Buffer.alloc(KEY_BYTES)
-    const number = objects >> 1
-    keyInto(key, number)
-    const value = await store.get(key)
-    const openMs = performance.now() - start
-    const hex = value?.toString('hex') ?? ''
-    answer({ openMs, cpuMs: cpuMs() - cpu, objects: store.size, value: hex } satisfies Served)
-  }
+async function fill({ folder, objects }: Job): Promise<void> {
+  const bytes = Math.max(64 * 2 ** 20, objects * 256)
+  const store = await open({ device: folder, deviceOptions: { bytes } })
+  await fillStore(store, 0, objects, () => TTL_MS)
+  answer({})
   // Until SIGKILL: nothing is closed.
   await pause(600_000)
 }
 
-/** Starts a step, and kills it as soon as it has answered. Milliseconds from start to answer. */
-async function stepMs<Result>(job: Job): Promise<{ ms: number; result: Result }> {
+/** Starts a program, and kills it as soon as it has answered. Milliseconds from start to answer. */
+async function startMs<Result>(
+  name: string,
+  words: readonly string[],
+): Promise<{ ms: number; result: Result }> {
+  const args = [besideThis(name), ...words]
   const start = performance.now()
-  const process_ = startPinned(process.execPath, nodeArgs(script, job))
-  const result = await answerOf<Result>(process_)
+  const program = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const result = await answerOf<Result>(program)
   const ms = performance.now() - start
-  process_.kill('SIGKILL')
-  await ended(process_)
+  program.kill('SIGKILL')
+  await ended(program)
   return { ms, result }
 }
 
@@ -113,13 +101,14 @@ async function ours(objects: number, rounds: number): Promise<Figure> {
   const work = workFolder('disk')
   const folder = join(work, 'drive')
   try {
-    await stepMs({ step: 'fill', folder, objects })
+    await inChildUntilKilled(besideThis('store-restart.js'), { folder, objects } satisfies Job)
     const serving: number[] = []
     const node: number[] = []
     const served: Served[] = []
     for (let round = 0; round < rounds; round++) {
-      node.push((await stepMs({ step: 'nothing', folder, objects })).ms)
-      const { ms, result } = await stepMs<Served>({ step: 'serve', folder, objects })
+      node.push((await startMs('restart-nothing.js', [])).ms)
+      const words = [folder, keyOf(objects >> 1)]
+      const { ms, result } = await startMs<Served>('restart-program.js', words)
       if (result.objects !== objects) throw new Error(`${result.objects} of ${objects} objects`)
       if (result.value !== valueFor(objects >> 1).toString('hex'))
         throw new Error('not what was set')
@@ -128,6 +117,7 @@ async function ours(objects: number, rounds: number): Promise<Figure> {
     }
     return {
       ...{ name: 'zns-slab', objects, servingMs: median(serving), nodeMs: median(node) },
+      modulesMs: median(served.map(({ modulesMs }) => modulesMs)),
       openMs: median(served.map(({ openMs }) => openMs)),
       cpuMs: median(served.map(({ cpuMs }) => cpuMs)),
     }
@@ -154,7 +144,7 @@ async function redis(objects: number, rounds: number): Promise<Figure> {
       if (length !== VALUE_BYTES) throw new Error('Redis has lost the object')
       await server.kill()
     }
-    const none = { nodeMs: null, openMs: null, cpuMs: null }
+    const none = { nodeMs: null, modulesMs: null, openMs: null, cpuMs: null }
     return { name: 'redis AOF', objects, servingMs: median(serving), ...none }
   } finally {
     removeFolder(folder)
@@ -179,10 +169,10 @@ async function run(options: BenchOptions): Promise<void> {
     return `${servingMs <= goal ? 'met' : 'missed'} ${goal}`
   }
   printTable(
-    ['ms', 'objects', 'to serving', 'Node', 'open', 'open, CPU', 'ns an object', 'goal'],
+    ['ms', 'objects', 'to serving', 'Node', 'modules', 'open', 'open, CPU', 'ns an object', 'goal'],
     figures.map(figure => [
       ...[figure.name, String(figure.objects), ms(figure.servingMs), ms(figure.nodeMs)],
-      ...[ms(figure.openMs), ms(figure.cpuMs)],
+      ...[ms(figure.modulesMs), ms(figure.openMs), ms(figure.cpuMs)],
       ...[
         (((figure.openMs ?? figure.servingMs) * 1e6) / figure.objects).toFixed(0),
         verdict(figure),
@@ -199,4 +189,4 @@ async function run(options: BenchOptions): Promise<void> {
 
 const job = childJob<Job>()
 if (job === undefined) await run(benchOptions(1_000_000))
-else await child(job)
+else await fill(job)

@@ -89,6 +89,15 @@ export function inChild<Result>(script: string, job: unknown): Promise<Result> {
   return answerOf(startPinned(process.execPath, nodeArgs(script, job)))
 }
 
+/** The same, of a job that would go on after its answer: it gets SIGKILL. */
+export async function inChildUntilKilled<Result>(script: string, job: unknown): Promise<Result> {
+  const child = startPinned(process.execPath, nodeArgs(script, job))
+  const result = await answerOf<Result>(child)
+  child.kill('SIGKILL')
+  await ended(child)
+  return result
+}
+
 export const ended = (child: ChildProcess): Promise<void> =>
   child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()

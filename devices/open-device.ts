@@ -9,9 +9,8 @@ import {
   type ZonedDevice,
   ZoneModelError,
 } from '../zone-model/index.js'
-import { openBlockDrive } from './block-drive.js'
 import { DeviceError, fileError } from './errors.js'
-import { LazyBuffers } from './lazy-buffers.js'
+import type { LazyBuffers } from './lazy-buffers.js'
 import { holdsFileDrive, makeFileDrive, openFileDrive } from './open-file-drive.js'
 
 /** How much memory, in bytes. */
@@ -55,13 +54,14 @@ export async function openDevice(
 ): Promise<ZonedDevice> {
   if (typeof target !== 'string') {
     const given = geometryFor({ ...options, bytes: target.memory }, 'memory')
-    return createMemoryDrive({ ...given, buffers: lazyBuffers(given, target.hugePages) })
+    return createMemoryDrive({ ...given, buffers: await lazyBuffers(given, target.hugePages) })
   }
   const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw fileError(target, error)
   })
-  if (found?.isBlockDevice()) return openBlockDrive(target)
+  // What needs the addon is loaded when it is needed: a drive in a directory starts sooner without.
+  if (found?.isBlockDevice()) return (await import('./block-drive.js')).openBlockDrive(target)
   if (found === null && /^\/dev\/(?!shm\/)/.test(target)) {
     throw new DeviceError('DEVICE_ERR_MISSING', `${target}: there is no such device`)
   }
@@ -86,7 +86,11 @@ export async function openDevice(
 }
 
 /** undefined for large zones, and where there is no addon that can: the drive's memory is JavaScript's own then. */
-function lazyBuffers(options: GeometryOptions, wanted?: boolean): LazyBuffers | undefined {
+async function lazyBuffers(
+  options: GeometryOptions,
+  wanted?: boolean,
+): Promise<LazyBuffers | undefined> {
+  const { LazyBuffers } = await import('./lazy-buffers.js')
   const geometry = Geometry.create(options)
   if (geometry.zoneSizeBytes > LazyBuffers.ZONE_BYTES_MAX) return undefined
   try {

@@ -1,5 +1,5 @@
 /**
- * Builds what is out of date: TypeScript to dist/ (tsc), the addon (build-addon.mjs). `--asan` builds the addon that the sanitizer
+ * Builds what is out of date: TypeScript to dist/ (tsc, join.mjs), the addon (build-addon.mjs). `--asan` builds the addon that the sanitizer
  * run of the tests loads, and no TypeScript. `--force` compiles TypeScript even if nothing changed.
  *
  * Prints a line for each thing that took time, nothing when all is up to date. Exit code 1 and the compiler's words on failure.
@@ -27,9 +27,12 @@ const SOURCES = [
 
 const seconds = start => `${((performance.now() - start) / 1000).toFixed(1)} s`
 
-function compile(force) {
-  const folders = [...SOURCES, 'tsconfig.json', 'package-lock.json'].map(name => join(ROOT, name))
-  const files = filesUnder(folders, path => /\.(ts|json)$/.test(path) && !path.includes('/peers/'))
+async function compile(force) {
+  const others = ['tsconfig.json', 'package-lock.json', 'scripts/join.mjs']
+  const files = filesUnder(
+    [...SOURCES, ...others].map(name => join(ROOT, name)),
+    path => /\.(ts|json|mjs)$/.test(path) && !path.includes('/peers/'),
+  )
   const current = fingerprint(files, process.version)
   const stamp = join(ROOT, 'dist', '.stamp')
   const entry = join(ROOT, 'dist', 'cli', 'index.js')
@@ -45,6 +48,8 @@ function compile(force) {
     return false
   }
   if (existsSync(entry)) chmodSync(entry, 0o755)
+  const { joinPackage } = await import('./join.mjs')
+  await joinPackage(join(ROOT, 'dist'))
   writeStamp(stamp, current)
   console.log(`built   dist (TypeScript)   ${seconds(start)}`)
   return true
@@ -74,7 +79,7 @@ export function buildAsan() {
 /** True when everything is built. */
 export async function build({ force = false } = {}) {
   // Both, so that one run shows both compilers' complaints.
-  const compiled = compile(force)
+  const compiled = await compile(force)
   return (await addon(false)) !== undefined && compiled
 }
 

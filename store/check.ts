@@ -205,7 +205,7 @@ function problemOf(
   owner: StoreIdentity | null,
   pagesPerZone: number,
 ): string | null {
-  if (header === null) return 'its header is damaged, or was never a store’s'
+  if (header === null) return "its header is damaged, or was never a store's"
   if (owner !== null && !isSameStore(owner, header.identity)) return 'it belongs to another store'
   if (header.pagesPerZone === pagesPerZone) return null
   return `it was written with zones of ${header.pagesPerZone} pages, and has ${pagesPerZone}`

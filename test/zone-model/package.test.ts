@@ -11,7 +11,7 @@ test('zns-slab/zone-model exports an emulated drive that needs nothing but JavaS
   const entry = JSON.parse(text).exports['./zone-model']
   expect(entry).toEqual({
     types: './dist/zone-model/index.d.ts',
-    default: './dist/zone-model/index.js',
+    default: './dist/package/zone-model.js',
   })
   const imported = new Set<string>()
   // Compiled without the types of Node: a global of Node's would not compile.
