@@ -1,9 +1,10 @@
 /**
  * Bytes of memory an object takes: what the process grew by, and what the store itself says (`stats().memory`), which must agree.
  *
- * Objects of 16 + 128 bytes with a time to live of an hour. A process of its own for each figure; it fills and drops a small
- * store first, so that compiled code and heap are there, and what is counted begins with `open`. Resident memory is what the kernel
- * says (smaps_rollup) after a collection of garbage.
+ * Objects of 16 + 128 bytes with a time to live of an hour. A process of its own for each figure; it fills and drops a store of as
+ * many objects first, so that compiled code is there and the heaps of V8 and libc have the size that such a run gives them, and
+ * what is counted begins with `open`. Resident memory is what the kernel says (smaps_rollup) after a collection of garbage. V8 and
+ * libc are told to keep little of what is free (STEADY_HEAPS): else some 10 MB come and go, at any number of objects.
  *
  *   in memory       a drive in memory: all of the object is here
  *   in a directory  a drive of files with cacheBytes 0: index and tables only
@@ -34,10 +35,14 @@ import { isInstalled, notInstalled, type Server, startServer } from './store-ser
 import { median, printTable } from './table.js'
 
 const LARGE = 10_000_000
-const WARM_UP = 200_000
 const TTL_MS = 3_600_000
 const AGREE = 0.02
 const OBJECTS_A_PAGE = 28
+const STEADY_HEAPS = {
+  NODE_OPTIONS: '--max-semi-space-size=1',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+}
 const GOALS = { memory: 149, directory: 4.2 } as const
 const LEDGER = ['index', 'zones', 'writers', 'marks', 'cache', 'drive'] as const
 
@@ -79,10 +84,17 @@ async function settle(): Promise<void> {
   }
 }
 
-async function measure({ place, objects }: Job, folder: string): Promise<Figure> {
-  const warm = await open(optionsOf(place, join(folder, 'warm')))
-  await fillStore(warm, 0, Math.min(objects, WARM_UP), () => TTL_MS)
+/** Nothing of it may be in reach of who measures: it would not be dropped. */
+async function warmUp({ place, objects }: Job, folder: string): Promise<void> {
+  const warm = await open(optionsOf(place, folder))
+  await fillStore(warm, 0, objects, () => TTL_MS)
   await warm.close()
+  removeFolder(folder)
+}
+
+async function measure(job: Job, folder: string): Promise<Figure> {
+  const { place, objects } = job
+  await warmUp(job, join(folder, 'warm'))
   await settle()
   const before = residentBytes()
   const store = await open(optionsOf(place, join(folder, 'full')))
@@ -207,7 +219,7 @@ async function run(options: BenchOptions): Promise<void> {
     for (const place of ['memory', 'directory'] as const) {
       const figures: Figure[] = []
       for (let round = 0; round < options.rounds; round++)
-        figures.push(await inChild<Figure>(script, { place, objects }))
+        figures.push(await inChild<Figure>(script, { place, objects }, STEADY_HEAPS))
       ours.push({ place, objects, ...middle(figures) })
     }
   }

@@ -58,10 +58,15 @@ export function answer(result: unknown): void {
 export const canPin = ['/usr/bin/taskset', '/bin/taskset'].some(path => existsSync(path))
 const core = String(os.cpus().length - 1)
 
-/** Starts a program on the core of the measured. */
-export function startPinned(program: string, args: readonly string[]): ChildProcess {
+/** Starts a program on the core of the measured; `variables` are added to the environment. */
+export function startPinned(
+  program: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): ChildProcess {
   const line = canPin ? ['taskset', '-c', core, program, ...args] : [program, ...args]
-  return spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const env = { ...process.env, ...variables }
+  return spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'inherit'], env })
 }
 
 export const nodeArgs = (script: string, job: unknown): string[] => [
@@ -85,8 +90,12 @@ export function answerOf<Result>(child: ChildProcess): Promise<Result> {
 }
 
 /** Runs `job` in a process of its own. */
-export function inChild<Result>(script: string, job: unknown): Promise<Result> {
-  return answerOf(startPinned(process.execPath, nodeArgs(script, job)))
+export function inChild<Result>(
+  script: string,
+  job: unknown,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Result> {
+  return answerOf(startPinned(process.execPath, nodeArgs(script, job), variables))
 }
 
 /** The same, of a job that would go on after its answer: it gets SIGKILL. */
