@@ -18,12 +18,13 @@
  * bits a slot beside the table, and come back into the entries when the table has grown.
  */
 
-import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
+import { HOME_BITS, JUMP_BITS, OFFSETS } from './index-offsets.js'
 
 export const SLOTS = 16
 export const PAGE_BITS_MAX = 32 - JUMP_BITS
 export const TAG_BITS = 18
 const HOMES = 1 << HOME_BITS
+const HOME_MASK = HOMES - 1
 const JUMP_MASK = (1 << JUMP_BITS) - 1
 
 /** Of a tag's 18 bits at most these are kept: more would hardly be missed, and the plane has no room for them. */
@@ -43,6 +44,8 @@ export class IndexBuckets {
   /** Tag bits that the places of all buckets tell; those below `split`, and those appended in this round, tell one more. */
   level = 0
   split = 0
+  /** The bits of a hash that the numbers of all buckets tell. */
+  mask = HOMES - 1
   /** Occupied slots, and from how many on the table is to grow. */
   stored = 0
   limit = 0
@@ -61,13 +64,12 @@ export class IndexBuckets {
   #settled = 0
 
   /** What `look` found about a bucket. */
-  home = 0
-  prefix = 0
+  bucket = 0
   depth = 0
   kept = 0
   pageBits = 0
   /** What `read` found in a slot. */
-  tag = 0
+  hash = 0
   jump = 0
   page = 0
   /** What `slotToMove` found. */
@@ -90,18 +92,16 @@ export class IndexBuckets {
     return { entries: slots * 4, states: Math.ceil(this.buckets / 2), plane }
   }
 
-  /** 1 for what has been split in this round, else 0. Without a branch, which nothing could predict. */
-  splitsOf(home: number, tag: number): number {
-    const { level } = this
-    return (((home << level) | (tag & ((1 << level) - 1))) - this.split) >>> 31
+  /** The bucket of a hash. Without a branch, which nothing could predict. */
+  locate(hash: number): number {
+    const { mask } = this
+    const low = hash & mask
+    return low | (hash & (mask + 1) & ((low - this.split) >> 31))
   }
 
-  /** The bucket that a home and a tag say. */
-  locate(home: number, tag: number): number {
-    const prefix = tag & ((1 << (this.level + this.splitsOf(home, tag))) - 1)
-    if (prefix === 0) return home
-    const top = 31 - Math.clz32(prefix)
-    return ((HOMES + home) << top) + (prefix ^ (1 << top))
+  /** 1 for a bucket that was split in this round, or made by that; else 0. */
+  splitsOf(bucket: number): number {
+    return ((bucket & this.mask) - this.split) >>> 31
   }
 
   isFull(bucket: number): boolean {
@@ -124,23 +124,12 @@ export class IndexBuckets {
     this.#states[bucket >>> 3]! &= ~(LAG_MAX << (((bucket & 7) << 2) + LAG_SHIFT))
   }
 
-  /** Where the bucket is, and how its entries are to be read. */
+  /** How the bucket's entries are to be read. */
   look(bucket: number): void {
-    const level = this.level
-    let home = bucket
-    let prefix = 0
-    if (bucket >= HOMES) {
-      const top = 31 - HOME_BITS - Math.clz32(bucket)
-      const rest = bucket - (HOMES << top)
-      home = rest >>> top
-      prefix = (1 << top) | (rest & ((1 << top) - 1))
-    }
-    const order = (home << level) | (prefix & ((1 << level) - 1))
-    const isSplit = order < this.split
-    this.home = home
-    this.prefix = prefix
-    this.depth = isSplit ? level + 1 : level
-    this.#keep((isSplit ? this.keptHigh : this.keptLow) + this.lagOf(bucket))
+    const isSplit = this.splitsOf(bucket)
+    this.bucket = bucket
+    this.depth = this.level + isSplit
+    this.#keep((isSplit === 0 ? this.keptLow : this.keptHigh) + this.lagOf(bucket))
   }
 
   #keep(kept: number): void {
@@ -153,14 +142,16 @@ export class IndexBuckets {
     return this.kept > this.known ? this.kept : this.known
   }
 
-  /** The slot's tag (`knownHere` bits of it are right), jump and page; `look` came before. */
+  /** The slot's hash (as many bits of the tag as `knownHere` are right), jump and page; `look` came before. */
   read(at: number): void {
     const entry = this.entries[at]!
-    const hash = entry >>> this.pageBits
-    this.jump = hash & JUMP_MASK
+    const kept = entry >>> this.pageBits
+    this.jump = kept & JUMP_MASK
     this.page = entry & ((1 << this.pageBits) - 1)
-    this.tag =
-      this.kept < this.known ? this.plane[at]! : ((hash >>> JUMP_BITS) << this.depth) | this.prefix
+    this.hash =
+      this.kept < this.known
+        ? (this.plane[at]! << HOME_BITS) | (this.bucket & HOME_MASK)
+        : ((kept >>> JUMP_BITS) << (HOME_BITS + this.depth)) | this.bucket
   }
 
   /**
@@ -168,26 +159,21 @@ export class IndexBuckets {
    * none has. `look` came before, for a full bucket.
    */
   slotToMove(bucket: number, start: number): number {
-    const { entries, home, prefix, depth, pageBits, level, split } = this
+    const { entries, pageBits, mask, split, plane } = this
     const states = this.#states
-    const plane = this.plane
+    const shift = HOME_BITS + this.depth
     const isInPlane = this.kept < this.known
-    const mask = (1 << level) - 1
+    const home = bucket & HOME_MASK
     for (let i = start; i < start + SLOTS; i++) {
       const at = bucket * SLOTS + (i & (SLOTS - 1))
-      const hash = entries[at]! >>> pageBits
-      const jump = hash & JUMP_MASK
-      const tag = isInPlane ? plane[at]! : ((hash >>> JUMP_BITS) << depth) | prefix
+      const kept = entries[at]! >>> pageBits
+      const hash = isInPlane
+        ? (plane[at]! << HOME_BITS) | home
+        : ((kept >>> JUMP_BITS) << shift) | bucket
       // As in `locate`, which would load all that is loaded above for each slot.
-      const home2 = home ^ HOME_OFFSETS[jump]!
-      const tag2 = tag ^ TAG_OFFSETS[jump]!
-      const order = (home2 << level) | (tag2 & mask)
-      const prefix2 = tag2 & (mask | ((((order - split) >>> 31) & 1) << level))
-      let other = home2
-      if (prefix2 !== 0) {
-        const top = 31 - Math.clz32(prefix2)
-        other = ((HOMES + home2) << top) + (prefix2 ^ (1 << top))
-      }
+      const hash2 = hash ^ OFFSETS[kept & JUMP_MASK]!
+      const low = hash2 & mask
+      const other = low | (hash2 & (mask + 1) & ((low - split) >> 31))
       if (((states[other >>> 3]! >>> ((other & 7) << 2)) & FULL) === 0) {
         this.other = other
         return at
@@ -202,17 +188,17 @@ export class IndexBuckets {
   }
 
   /** What an entry is in the bucket that was looked at; 0 if no such entry can be there. */
-  word(tag: number, jump: number, page: number): number {
+  word(hash: number, jump: number, page: number): number {
     if (page >>> this.pageBits !== 0) return 0
     const bits = PAGE_BITS_MAX - this.pageBits
-    const more = (tag >>> this.depth) & ((1 << bits) - 1)
+    const more = (hash >>> (HOME_BITS + this.depth)) & ((1 << bits) - 1)
     return (((more << JUMP_BITS) | jump) << this.pageBits) | page
   }
 
   /** Fills the slot; `look` came before, for a bucket without lag. */
-  write(at: number, tag: number, jump: number, page: number): void {
-    this.entries[at] = this.word(tag, jump, page)
-    if (this.kept < this.known) this.plane[at] = tag
+  write(at: number, hash: number, jump: number, page: number): void {
+    this.entries[at] = this.word(hash, jump, page)
+    if (this.kept < this.known) this.plane[at] = hash >>> HOME_BITS
   }
 
   /** An entry gets another page. */
@@ -221,13 +207,13 @@ export class IndexBuckets {
     this.settle(bucket)
     this.look(bucket)
     this.read(at)
-    this.write(at, this.tag, this.jump, page)
+    this.write(at, this.hash, this.jump, page)
   }
 
   /** Whether the plane says that the tag of a slot, in a bucket that keeps `kept` bits, is another. */
-  isOther(at: number, kept: number, tag: number): boolean {
+  isOther(at: number, kept: number, hash: number): boolean {
     if (kept >= this.known) return false
-    return ((this.plane[at]! ^ tag) & ((1 << this.known) - 1)) !== 0
+    return ((this.plane[at]! ^ (hash >>> HOME_BITS)) & ((1 << this.known) - 1)) !== 0
   }
 
   /** Brings the bucket's entries to the format of today. */
@@ -242,7 +228,7 @@ export class IndexBuckets {
       this.#keep(kept)
       this.read(at)
       this.#keep(kept - lag)
-      this.write(at, this.tag, this.jump, this.page)
+      this.write(at, this.hash, this.jump, this.page)
     }
     this.#setNoLag(bucket)
   }
@@ -297,8 +283,7 @@ export class IndexBuckets {
 
   /** The next bucket in order gives those of its entries whose next tag bit is 1 to a new bucket at the end. */
   grow(): void {
-    const level = this.level
-    this.#divide(this.locate(this.split >>> level, this.split & ((1 << level) - 1)))
+    this.#divide(this.split)
     this.#addBuckets(1)
   }
 
@@ -346,8 +331,8 @@ export class IndexBuckets {
       this.entries[at] = 0
       this.depth = level + 1
       this.#keep(this.keptHigh)
-      const going = (this.tag >>> level) & 1
-      this.write(stay + (go - stay) * going, this.tag, this.jump, this.page)
+      const going = (this.hash >>> (HOME_BITS + level)) & 1
+      this.write(stay + (go - stay) * going, this.hash, this.jump, this.page)
       go += going
       stay += 1 - going
     }
@@ -360,6 +345,7 @@ export class IndexBuckets {
 
   #nextLevel(): void {
     this.level++
+    this.mask = (HOMES << this.level) - 1
     this.split = 0
     this.keptLow = this.keptHigh
     if (this.keptLow >= KNOWN_MIN) {

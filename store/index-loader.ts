@@ -11,7 +11,14 @@
  * may be asked of it. Memory meanwhile: about a byte an entry.
  */
 import { type IndexBuckets, KNOWN_MIN, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
-import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
+import {
+  HOME_BITS,
+  HOME_OFFSETS,
+  hashOf,
+  JUMP_BITS,
+  OFFSETS,
+  TAG_OFFSETS,
+} from './index-offsets.js'
 import type { IndexZones } from './index-zones.js'
 
 const HOME_MASK = (1 << HOME_BITS) - 1
@@ -118,8 +125,7 @@ export class IndexLoader {
     const writes = this.#writes
     const writeCounts = this.#writeCounts
     const nowhere = this.#nowhere
-    const { level, split, keptLow, keptHigh, known, plane } = this.#buckets
-    const mask = (1 << level) - 1
+    const { level, split, mask, keptLow, keptHigh, known, plane } = this.#buckets
     // Bits of the tag in an entry: of a bucket that is not split, and how many more of one that is.
     const bits = widthOf(keptLow, level)
     const bitsMore = widthOf(keptHigh, level + 1) - bits
@@ -132,15 +138,16 @@ export class IndexLoader {
       const place = places[i]!
       const tag = tags[i]!
       const page = pages[i]!
-      const home = place & HOME_MASK
       const jump = place >>> HOME_BITS
-      const home2 = home ^ HOME_OFFSETS[jump]!
-      const tag2 = tag ^ TAG_OFFSETS[jump]!
+      const hash = hashOf(place, tag)
+      const hash2 = hash ^ OFFSETS[jump]!
       // As `locate` of the buckets.
-      const isSplit = (((home << level) | (tag & mask)) - split) >>> 31
-      const isSplit2 = (((home2 << level) | (tag2 & mask)) - split) >>> 31
-      const first = bucketOf(home, tag & ((mask << isSplit) | isSplit))
-      const second = bucketOf(home2, tag2 & ((mask << isSplit2) | isSplit2))
+      const low = hash & mask
+      const low2 = hash2 & mask
+      const isSplit = (low - split) >>> 31
+      const isSplit2 = (low2 - split) >>> 31
+      const first = low | (hash & (mask + 1) & -isSplit)
+      const second = low2 | (hash2 & (mask + 1) & -isSplit2)
       const countFirst = counts[first]!
       const countSecond = counts[second]!
       // All ones: the second.
@@ -154,16 +161,16 @@ export class IndexLoader {
       late[lateAt + 2] = page
       lateAt += LATE_WORDS * isLate
       const more = isSplit ^ ((isSplit ^ isSplit2) & choice)
-      const ours = tag ^ ((tag ^ tag2) & choice)
+      const ours = hash ^ ((hash ^ hash2) & choice)
       const width = bits + (bitsMore & -more)
-      const rest = (ours >>> (level + more)) & ((1 << width) - 1)
+      const rest = (ours >>> (HOME_BITS + level + more)) & ((1 << width) - 1)
       const at = isLate === 0 ? bucket * SLOTS + before : nowhere
       const part = at >>> PART_BITS
       const writeAt = part * PART_WORDS + writeCounts[part]! * 2
       writeCounts[part]!++
       writes[writeAt] = at
       writes[writeAt + 1] = (((rest << JUMP_BITS) | jump) << (PAGE_BITS_MAX - width)) | page
-      if (isInPlane) plane[at] = ours
+      if (isInPlane) plane[at] = ours >>> HOME_BITS
     }
     this.lateCount = lateAt / LATE_WORDS
     this.#waiting = 0
@@ -193,8 +200,7 @@ export class IndexLoader {
     const pages = this.#pages
     const late = this.#late
     const counts = this.#counts
-    const { entries, level, split, keptLow, keptHigh } = this.#buckets
-    const mask = (1 << level) - 1
+    const { entries, level, split, mask, keptLow, keptHigh } = this.#buckets
     const bits = widthOf(keptLow, level)
     const bitsMore = widthOf(keptHigh, level + 1) - bits
     let state = this.#random
@@ -202,12 +208,12 @@ export class IndexLoader {
     let lateAt = this.lateCount * LATE_WORDS
     for (let i = 0; i < count; i++, lateAt += LATE_WORDS) {
       const jump = late[lateAt]! >>> HOME_BITS
-      const home = (late[lateAt]! & HOME_MASK) ^ HOME_OFFSETS[jump]!
-      const tag = late[lateAt + 1]! ^ TAG_OFFSETS[jump]!
-      const isSplit = (((home << level) | (tag & mask)) - split) >>> 31
-      const depth = level + isSplit
-      const prefix = tag & ((mask << isSplit) | isSplit)
-      const first = bucketOf(home, prefix) * SLOTS
+      const hash = hashOf(late[lateAt]!, late[lateAt + 1]!) ^ OFFSETS[jump]!
+      const low = hash & mask
+      const isSplit = (low - split) >>> 31
+      const bucket = low | (hash & (mask + 1) & -isSplit)
+      const shift = HOME_BITS + level + isSplit
+      const first = bucket * SLOTS
       const width = bits + (bitsMore & -isSplit)
       const pageBits = PAGE_BITS_MAX - width
       state ^= state << 13
@@ -216,20 +222,19 @@ export class IndexLoader {
       let at = first
       for (let slot = state >>> 8; slot < (state >>> 8) + SLOTS; slot++) {
         at = first + (slot & (SLOTS - 1))
-        const hash = entries[at]! >>> pageBits
-        const jumpOut = hash & JUMP_MASK
-        const homeOut = home ^ HOME_OFFSETS[jumpOut]!
-        const tagOut = (((hash >>> JUMP_BITS) << depth) | prefix) ^ TAG_OFFSETS[jumpOut]!
-        const isSplitOut = (((homeOut << level) | (tagOut & mask)) - split) >>> 31
-        const other = bucketOf(homeOut, tagOut & ((mask << isSplitOut) | isSplitOut))
+        const kept = entries[at]! >>> pageBits
+        const hashOut = (((kept >>> JUMP_BITS) << shift) | bucket) ^ OFFSETS[kept & JUMP_MASK]!
+        const lowOut = hashOut & mask
+        const other = lowOut | (hashOut & (mask + 1) & ((lowOut - split) >> 31))
         if (counts[other]! < SLOTS) break
       }
       const out = entries[at]!
-      const rest = (tag >>> depth) & ((1 << width) - 1)
+      const rest = (hash >>> shift) & ((1 << width) - 1)
       entries[at] = (((rest << JUMP_BITS) | jump) << pageBits) | late[lateAt + 2]!
-      const hash = out >>> pageBits
-      places[i] = home | ((hash & JUMP_MASK) << HOME_BITS)
-      tags[i] = ((hash >>> JUMP_BITS) << depth) | prefix
+      const kept = out >>> pageBits
+      const hashOut = ((kept >>> JUMP_BITS) << shift) | bucket
+      places[i] = (hashOut & HOME_MASK) | ((kept & JUMP_MASK) << HOME_BITS)
+      tags[i] = hashOut >>> HOME_BITS
       pages[i] = out & ((1 << pageBits) - 1)
     }
     this.#random = state
@@ -278,13 +283,6 @@ export class IndexLoader {
 /** Bits of a tag in an entry. */
 function widthOf(kept: number, depth: number): number {
   return kept > depth ? kept - depth : 0
-}
-
-/** The bucket of a home with these bits of the tag. */
-function bucketOf(home: number, prefix: number): number {
-  if (prefix === 0) return home
-  const top = 31 - Math.clz32(prefix)
-  return (((1 << HOME_BITS) + home) << top) + (prefix ^ (1 << top))
 }
 
 /** Whether the index may take one key's entry for the other's: what it keeps of tags at the least is the same, and the buckets. */

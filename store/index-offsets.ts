@@ -21,3 +21,11 @@ for (let jump = 0, state = 0x9e3779b9 | 0; jump < 1 << JUMP_BITS; jump++) {
   HOME_OFFSETS[jump] = (state >>> 3) & HOME_MASK
   TAG_OFFSETS[jump] = Math.imul(state, 0x2c1b3c6d) >>> 14
 }
+
+/** Both, as they are in a hash: the home, and the tag above it. */
+export const OFFSETS = HOME_OFFSETS.map((home, jump) => home | (TAG_OFFSETS[jump]! << HOME_BITS))
+
+/** A place without its jump, and the tag above it: 30 bits, of which a bucket's number is the lowest. */
+export function hashOf(place: number, tag: number): number {
+  return (tag << HOME_BITS) | (place & HOME_MASK)
+}

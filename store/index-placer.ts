@@ -6,7 +6,7 @@
  * look ahead. What is still without a place goes to the spill.
  */
 import { type IndexBuckets, SLOTS } from './index-buckets.js'
-import { HOME_OFFSETS, TAG_OFFSETS } from './index-offsets.js'
+import { OFFSETS } from './index-offsets.js'
 import type { IndexSpill } from './index-spill.js'
 import type { IndexZones } from './index-zones.js'
 
@@ -18,8 +18,7 @@ export class IndexPlacer {
   readonly #spill: IndexSpill
   #random = 0x2545f491 | 0
   /** The entry that has no place yet. */
-  #home = 0
-  #tag = 0
+  #hash = 0
   #jump = 0
   #page = 0
   #known = 0
@@ -31,32 +30,31 @@ export class IndexPlacer {
   }
 
   /** The entry is in the table afterwards, or in the spill. `known`: so many bits of the tag are right. */
-  place(home: number, tag: number, jump: number, page: number, known: number): void {
+  place(hash: number, jump: number, page: number, known: number): void {
     const buckets = this.#buckets
-    const first = buckets.locate(home, tag)
+    const first = buckets.locate(hash)
     if (!buckets.isFull(first)) {
-      this.#put(first, tag, jump, page)
+      this.#put(first, hash, jump, page)
       return
     }
-    const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const second = buckets.locate(home ^ HOME_OFFSETS[jump]!, tag2)
+    const hash2 = hash ^ OFFSETS[jump]!
+    const second = buckets.locate(hash2)
     if (!buckets.isFull(second)) {
-      this.#put(second, tag2, jump, page)
+      this.#put(second, hash2, jump, page)
       return
     }
-    this.#home = home
-    this.#tag = tag
+    this.#hash = hash
     this.#jump = jump
     this.#page = page
     this.#known = known
     if (this.#shift(first)) return
-    this.#turn()
+    this.#hash = hash2
     if (this.#shift(second)) return
     this.#walk(second)
   }
 
   /** Into a bucket with room. */
-  #put(bucket: number, tag: number, jump: number, page: number): void {
+  #put(bucket: number, hash: number, jump: number, page: number): void {
     const buckets = this.#buckets
     const { entries } = buckets
     buckets.settle(bucket)
@@ -64,17 +62,11 @@ export class IndexPlacer {
     const end = (bucket + 1) * SLOTS
     let at = end - SLOTS
     while (entries[at] !== 0) at++
-    buckets.write(at, tag, jump, page)
+    buckets.write(at, hash, jump, page)
     buckets.stored++
     do at++
     while (at < end && entries[at] !== 0)
     if (at === end) buckets.setFull(bucket)
-  }
-
-  /** The entry as its other bucket sees it. */
-  #turn(): void {
-    this.#home ^= HOME_OFFSETS[this.#jump]!
-    this.#tag ^= TAG_OFFSETS[this.#jump]!
   }
 
   /** A random slot. */
@@ -97,9 +89,9 @@ export class IndexPlacer {
     if (at < 0) return false
     const { other } = buckets
     buckets.read(at)
-    const { tag, jump, page } = buckets
-    buckets.write(at, this.#tag, this.#jump, this.#page)
-    this.#put(other, tag ^ TAG_OFFSETS[jump]!, jump, page)
+    const { hash, jump, page } = buckets
+    buckets.write(at, this.#hash, this.#jump, this.#page)
+    this.#put(other, hash ^ OFFSETS[jump]!, jump, page)
     return true
   }
 
@@ -111,7 +103,7 @@ export class IndexPlacer {
       const page = buckets.pageAt(at)
       if (!this.#zones.isStale(page)) continue
       this.#zones.forget(page)
-      buckets.write(at, this.#tag, this.#jump, this.#page)
+      buckets.write(at, this.#hash, this.#jump, this.#page)
       return true
     }
     return false
@@ -125,31 +117,28 @@ export class IndexPlacer {
       buckets.look(full)
       const at = full * SLOTS + this.#next()
       buckets.read(at)
-      const { home, tag, jump, page } = buckets
+      const { hash, jump, page } = buckets
       const known = buckets.knownHere()
-      buckets.write(at, this.#tag, this.#jump, this.#page)
-      this.#home = home
-      this.#tag = tag
+      buckets.write(at, this.#hash, this.#jump, this.#page)
+      this.#hash = hash ^ OFFSETS[jump]!
       this.#jump = jump
       this.#page = page
       this.#known = known
-      this.#turn()
-      full = buckets.locate(this.#home, this.#tag)
+      full = buckets.locate(this.#hash)
       if (this.#shift(full)) return
     }
-    this.#spill.push(this.#home, this.#tag, this.#jump, this.#page, this.#known)
+    this.#spill.push(this.#hash, this.#jump, this.#page, this.#known)
   }
 
   /** Tries again to place what was spilled, one entry: in turns, since one that fails goes to the end. */
   unspill(): void {
     const spill = this.#spill
-    const home = spill.homeOf(0)
-    const tag = spill.tagOf(0)
+    const hash = spill.hashOf(0)
     const jump = spill.jumpOf(0)
     const page = spill.pageOf(0)
     const known = spill.knownOf(0)
     spill.remove(0)
     if (this.#zones.isStale(page)) this.#zones.forget(page)
-    else this.place(home, tag, jump, page, known)
+    else this.place(hash, jump, page, known)
   }
 }

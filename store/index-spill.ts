@@ -2,26 +2,22 @@
  * Entries that found no slot in their two buckets: hardly ever any, unless the same 36 bits come more often than two buckets
  * have slots. Searched from end to end; tried again when the table grows.
  */
+import { HOME_BITS } from './index-offsets.js'
 
 export class IndexSpill {
   count = 0
-  #homes = new Int32Array(16)
-  #tags = new Int32Array(16)
+  #hashes = new Int32Array(16)
   #jumps = new Int32Array(16)
   #pages = new Int32Array(16)
   /** Tag bits that are known of each. */
   #known = new Int32Array(16)
 
   get memoryBytes(): number {
-    return this.#homes.byteLength * 5
+    return this.#hashes.byteLength * 4
   }
 
-  homeOf(i: number): number {
-    return this.#homes[i]!
-  }
-
-  tagOf(i: number): number {
-    return this.#tags[i]!
+  hashOf(i: number): number {
+    return this.#hashes[i]!
   }
 
   jumpOf(i: number): number {
@@ -36,11 +32,10 @@ export class IndexSpill {
     return this.#known[i]!
   }
 
-  push(home: number, tag: number, jump: number, page: number, known: number): void {
-    if (this.count === this.#homes.length) this.#widen()
+  push(hash: number, jump: number, page: number, known: number): void {
+    if (this.count === this.#hashes.length) this.#widen()
     const i = this.count++
-    this.#homes[i] = home
-    this.#tags[i] = tag
+    this.#hashes[i] = hash
     this.#jumps[i] = jump
     this.#pages[i] = page
     this.#known[i] = known
@@ -53,22 +48,20 @@ export class IndexSpill {
   /** The last takes the place of the one removed. */
   remove(i: number): void {
     const last = --this.count
-    this.#homes[i] = this.#homes[last]!
-    this.#tags[i] = this.#tags[last]!
+    this.#hashes[i] = this.#hashes[last]!
     this.#jumps[i] = this.#jumps[last]!
     this.#pages[i] = this.#pages[last]!
     this.#known[i] = this.#known[last]!
   }
 
-  /** Whether the entry may be of a key with this home, tag and jump. */
-  matches(i: number, home: number, tag: number, jump: number): boolean {
-    if (this.#homes[i] !== home || this.#jumps[i] !== jump) return false
-    return ((this.#tags[i]! ^ tag) & ((1 << this.#known[i]!) - 1)) === 0
+  /** Whether the entry may be of a key with this hash and jump. */
+  matches(i: number, hash: number, jump: number): boolean {
+    if (this.#jumps[i] !== jump) return false
+    return ((this.#hashes[i]! ^ hash) & ((1 << (HOME_BITS + this.#known[i]!)) - 1)) === 0
   }
 
   #widen(): void {
-    this.#homes = widened(this.#homes)
-    this.#tags = widened(this.#tags)
+    this.#hashes = widened(this.#hashes)
     this.#jumps = widened(this.#jumps)
     this.#pages = widened(this.#pages)
     this.#known = widened(this.#known)

@@ -15,13 +15,12 @@
 import { IndexBuckets, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
 import { IndexLoader } from './index-loader.js'
 import type { IndexMemory } from './index-memory.js'
-import { HOME_BITS, HOME_OFFSETS, JUMP_BITS, TAG_OFFSETS } from './index-offsets.js'
+import { HOME_BITS, hashOf, JUMP_BITS, OFFSETS } from './index-offsets.js'
 import { IndexPlacer } from './index-placer.js'
 import { IndexSpill } from './index-spill.js'
 import { IndexZones } from './index-zones.js'
 import { SLOTS_MAX } from './size-classes.js'
 
-const HOME_MASK = (1 << HOME_BITS) - 1
 /** Dropped zones whose ids may wait for the hand, more than this and `openZone` has to wait for it. */
 const WAITING_ZONES = 64
 /** A round of the hand takes at most so many openings of zones. */
@@ -114,62 +113,50 @@ export class ObjectIndex {
   /** As `find`, of the first bucket, which has most objects. `findMore` has to follow if none of these is it. */
   findFirst(place: number, tag: number): number {
     const buckets = this.#buckets
-    const home = place & HOME_MASK
+    const hash = hashOf(place, tag)
     const jump = place >>> HOME_BITS
-    const bucket = buckets.locate(home, tag)
-    const home2 = home ^ HOME_OFFSETS[jump]!
-    const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const second = buckets.locate(home2, tag2)
+    const bucket = buckets.locate(hash)
+    const second = buckets.locate(hash ^ OFFSETS[jump]!)
     this.#second = second
     // Memory is asked for the second bucket while the first is still on its way.
     this.#early = buckets.entries[second * SLOTS]!
-    const splits = buckets.splitsOf(home, tag)
-    return this.#probe(bucket, splits, tag, jump, buckets.entries[bucket * SLOTS]!, 0)
+    return this.#probe(bucket, hash, jump, buckets.entries[bucket * SLOTS]!, 0)
   }
 
   /** Adds those of the second bucket, and what was spilled, to the `count` that `findFirst` gave. */
   findMore(place: number, tag: number, count: number): number {
-    const home = place & HOME_MASK
+    const hash = hashOf(place, tag)
     const jump = place >>> HOME_BITS
-    const home2 = home ^ HOME_OFFSETS[jump]!
-    const tag2 = tag ^ TAG_OFFSETS[jump]!
-    const splits = this.#buckets.splitsOf(home2, tag2)
-    const all = this.#probe(this.#second, splits, tag2, jump, this.#early, count)
-    return this.#spill.count === 0 ? all : this.#probeSpill(home, tag, jump, all)
+    const all = this.#probe(this.#second, hash ^ OFFSETS[jump]!, jump, this.#early, count)
+    return this.#spill.count === 0 ? all : this.#probeSpill(hash, jump, all)
   }
 
-  /** `splits`: of this round, 0 or 1. `early`: what is in the bucket's first slot. */
-  #probe(
-    bucket: number,
-    splits: number,
-    tag: number,
-    jump: number,
-    early: number,
-    count: number,
-  ): number {
+  /** `early`: what is in the bucket's first slot. */
+  #probe(bucket: number, hash: number, jump: number, early: number, count: number): number {
     const buckets = this.#buckets
     const { entries, keptLow } = buckets
+    const splits = buckets.splitsOf(bucket)
     const depth = buckets.level + splits
     let kept = keptLow + (buckets.keptHigh - keptLow) * splits
     if (buckets.lagging > 0) kept += buckets.lagOf(bucket)
     const bits = kept > depth ? kept - depth : 0
     const shift = PAGE_BITS_MAX - bits
-    const hash = (((tag >>> depth) & ((1 << bits) - 1)) << JUMP_BITS) | jump
+    const word = (((hash >>> (HOME_BITS + depth)) & ((1 << bits) - 1)) << JUMP_BITS) | jump
     const at = bucket * SLOTS
     let found = count
-    if (early >>> shift === hash) found = this.#take(at, shift, kept, tag, found)
+    if (early >>> shift === word) found = this.#take(at, shift, kept, hash, found)
     for (let i = at + 1; i < at + SLOTS; i += 3) {
-      if (entries[i]! >>> shift === hash) found = this.#take(i, shift, kept, tag, found)
-      if (entries[i + 1]! >>> shift === hash) found = this.#take(i + 1, shift, kept, tag, found)
-      if (entries[i + 2]! >>> shift === hash) found = this.#take(i + 2, shift, kept, tag, found)
+      if (entries[i]! >>> shift === word) found = this.#take(i, shift, kept, hash, found)
+      if (entries[i + 1]! >>> shift === word) found = this.#take(i + 1, shift, kept, hash, found)
+      if (entries[i + 2]! >>> shift === word) found = this.#take(i + 2, shift, kept, hash, found)
     }
     return found
   }
 
   /** A candidate, unless the slot is empty, the tag is another beyond the bits in the entry, or the zone was dropped. */
-  #take(at: number, pageBits: number, kept: number, tag: number, count: number): number {
+  #take(at: number, pageBits: number, kept: number, hash: number, count: number): number {
     const page = this.#buckets.entries[at]! & ((1 << pageBits) - 1)
-    if (page === 0 || this.#buckets.isOther(at, kept, tag)) return count
+    if (page === 0 || this.#buckets.isOther(at, kept, hash)) return count
     if (this.#zones.isStale(page)) return count
     this.found[count] = this.#zones.locatorOf(page)
     this.#slotsFound[count] = at
@@ -177,11 +164,11 @@ export class ObjectIndex {
     return count + 1
   }
 
-  #probeSpill(home: number, tag: number, jump: number, count: number): number {
+  #probeSpill(hash: number, jump: number, count: number): number {
     const spill = this.#spill
     let found = count
     for (let i = 0; i < spill.count; i++) {
-      if (!this.#isSpilledOf(i, home, tag, jump)) continue
+      if (!this.#isSpilledOf(i, hash, jump)) continue
       if (this.#zones.isStale(spill.pageOf(i))) continue
       this.#slotsFound[found] = -1
       this.found[found++] = this.#zones.locatorOf(spill.pageOf(i))
@@ -189,10 +176,9 @@ export class ObjectIndex {
     return found
   }
 
-  #isSpilledOf(i: number, home: number, tag: number, jump: number): boolean {
-    if (this.#spill.matches(i, home, tag, jump)) return true
-    const tag2 = tag ^ TAG_OFFSETS[jump]!
-    return this.#spill.matches(i, home ^ HOME_OFFSETS[jump]!, tag2, jump)
+  #isSpilledOf(i: number, hash: number, jump: number): boolean {
+    const spill = this.#spill
+    return spill.matches(i, hash, jump) || spill.matches(i, hash ^ OFFSETS[jump]!, jump)
   }
 
   /**
@@ -213,7 +199,7 @@ export class ObjectIndex {
 
   /** `known`: so many bits of the tag are right. */
   #place(place: number, tag: number, page: number, known: number): void {
-    this.#placer.place(place & HOME_MASK, tag, place >>> HOME_BITS, page, known)
+    this.#placer.place(hashOf(place, tag), place >>> HOME_BITS, page, known)
     if (this.#spill.count > 0) this.#relieve()
   }
 
@@ -286,15 +272,14 @@ export class ObjectIndex {
   #seek(place: number, tag: number, locator: number): boolean {
     const page = this.#zones.isOpen(locator) ? this.#zones.pageOf(locator) : 0
     if (page === 0) return false
-    const home = place & HOME_MASK
+    const hash = hashOf(place, tag)
     const jump = place >>> HOME_BITS
-    const tag2 = tag ^ TAG_OFFSETS[jump]!
-    let known = this.#seekIn(home, tag, jump, page, 0)
-    known = this.#seekIn(home ^ HOME_OFFSETS[jump]!, tag2, jump, page, known)
+    let known = this.#seekIn(hash, jump, page, 0)
+    known = this.#seekIn(hash ^ OFFSETS[jump]!, jump, page, known)
     const spill = this.#spill
     for (let i = 0; i < spill.count; i++) {
       if (spill.knownOf(i) <= known || spill.pageOf(i) !== page) continue
-      if (!this.#isSpilledOf(i, home, tag, jump)) continue
+      if (!this.#isSpilledOf(i, hash, jump)) continue
       known = spill.knownOf(i)
       this.#isSpilled = true
       this.#at = i
@@ -303,17 +288,17 @@ export class ObjectIndex {
   }
 
   /** Tag bits that are known of the entry in this bucket, if they are more than `known`. */
-  #seekIn(home: number, tag: number, jump: number, page: number, known: number): number {
+  #seekIn(hash: number, jump: number, page: number, known: number): number {
     const buckets = this.#buckets
-    const bucket = buckets.locate(home, tag)
+    const bucket = buckets.locate(hash)
     buckets.look(bucket)
     const knownHere = buckets.knownHere()
-    const word = buckets.word(tag, jump, page)
+    const word = buckets.word(hash, jump, page)
     if (knownHere <= known || word === 0) return known
     const end = (bucket + 1) * SLOTS
     for (let at = end - SLOTS; at < end; at++) {
       if (buckets.entries[at] !== word) continue
-      if (buckets.isOther(at, buckets.kept, tag)) continue
+      if (buckets.isOther(at, buckets.kept, hash)) continue
       this.#isSpilled = false
       this.#at = at
       this.#bucket = bucket
