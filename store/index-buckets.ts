@@ -1,18 +1,18 @@
 /**
  * The buckets of the index: 16 entries of 32 bits each, a cache line, in one array that grows at its end, bucket by bucket.
  *
- * Linear hashing decides which bucket: 12 bits of a key's place are its home, and bits of its tag, the lowest first, double the
- * homes level by level. One round splits the buckets of a level one after the other, in the order (home, tag bits); what a
- * split makes is appended. So the table is as large as it has to be at any count: no half empty table after a doubling, no
- * pause, nothing to give back.
+ * Linear hashing decides which bucket. A hash is 30 bits: 12 of a key's place, its home, and above them its tag. A bucket's
+ * number are the lowest of these: the home, and as many bits of the tag as there are levels. One round splits the buckets of
+ * a level one after the other; what a split makes is appended. So the table is as large as it has to be at any count: no half
+ * empty table after a doubling, no pause, nothing to give back.
  *
- * An entry is in one of two buckets. The second has home and tag combined with the offsets of `jump`, six bits of the place
- * that the entry keeps: from either bucket the other can be told without the key.
+ * An entry is in one of two buckets. The second is that of the hash combined with the offset of `jump`, the other six bits of
+ * the place, which the entry keeps: from either bucket the other can be told without the key.
  *
  * ```
  *   entry   [ tag bits from depth to kept | jump: 6 | page ]       32 bits; 0 is an empty slot
  * ```
- * `depth` are the tag bits that the bucket's own place tells, `kept` those that are known in all. A split spends the lowest of
+ * `depth` are the tag bits that the bucket's own number tells, `kept` those that are known in all. A split spends the lowest of
  * them, so `page` gains a bit whenever the table doubles, as it should: twice the objects lie in twice the pages. If pages
  * grow faster than objects (large objects), `kept` falls. Where too little would be known, whole tags go to a plane of 16
  * bits a slot beside the table, and come back into the entries when the table has grown.
@@ -41,7 +41,7 @@ export class IndexBuckets {
   readonly entries: Int32Array
   readonly bucketsMax: number
   buckets = HOMES
-  /** Tag bits that the places of all buckets tell; those below `split`, and those appended in this round, tell one more. */
+  /** Tag bits that the numbers of all buckets tell; those below `split`, and those appended in this round, tell one more. */
   level = 0
   split = 0
   /** The bits of a hash that the numbers of all buckets tell. */
