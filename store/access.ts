@@ -1,11 +1,11 @@
 /**
  * Looks a key up wherever it is: in the cache, in memory, on the drive. What it found stays valid until the next operation.
  */
+import { keyError } from './arguments.js'
 import { DEADLINE, NOW } from './cells.js'
 import type { Clock } from './clock.js'
 import type { DriveReader } from './drive-reader.js'
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
-import { StoreError } from './errors.js'
 import { copyWords, KeptView } from './kept-view.js'
 import type { RecordCache } from './record-cache.js'
 
@@ -37,8 +37,7 @@ export class Access {
 
   #loadKey(key: Key): void {
     if (this.engine.loadKey(key)) return
-    const length = typeof key === 'string' ? Buffer.byteLength(key) : key.length
-    throw new StoreError('STORE_ERR_KEY', `a key must be 1 to 250 bytes long; this is ${length}`)
+    throw keyError(key)
   }
 
   /** A key that stays what it is while others use the engine; it is loaded as well. */

@@ -10,12 +10,17 @@ const CROWD = 1024
 
 export class Burials {
   readonly #underWay = new Set<Promise<void>>()
+  /** Of those who wait for room. Racing the burials instead would cost each of them a thousand reactions a `set`. */
+  #wakers: (() => void)[] = []
 
-  constructor(private readonly reader: DriveReader) {}
+  constructor(private readonly reader: Pick<DriveReader, 'buryOlder'>) {}
 
   /** `key` must stay what it is. */
   add(key: Uint8Array, locators: readonly number[]): void {
-    const burial = this.reader.buryOlder(key, locators).finally(() => this.#underWay.delete(burial))
+    const burial = this.reader.buryOlder(key, locators).finally(() => {
+      this.#underWay.delete(burial)
+      this.#wake()
+    })
     this.#underWay.add(burial)
   }
 
@@ -26,11 +31,18 @@ export class Burials {
 
   /** Resolves when there is room for more. */
   async room(): Promise<void> {
-    while (this.isCrowded) await Promise.race(this.#underWay)
+    while (this.isCrowded) await new Promise<void>(resolve => this.#wakers.push(resolve))
   }
 
   /** Resolves when all that are under way now are done. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay)
+  }
+
+  #wake(): void {
+    if (this.isCrowded || this.#wakers.length === 0) return
+    const wakers = this.#wakers
+    this.#wakers = []
+    for (const wake of wakers) wake()
   }
 }

@@ -40,10 +40,12 @@ export class KeyHash {
 
   /**
    * Sets `place`, `tag`, `tail` and `bytes`, and returns the length of the key in bytes (of a string: in UTF-8). Of a length of 0
-   * or above 250, which no key may have, `place` and `tag` stay what they were.
+   * or above 250, which no key may have, `place` and `tag` stay what they were. 0 for what is neither text nor bytes.
    */
   hash(key: string | Uint8Array): number {
-    return typeof key === 'string' ? this.#hashString(key) : this.#hashBytes(key, 0, key.length)
+    if (typeof key === 'string') return this.#hashString(key)
+    if (!ArrayBuffer.isView(key) || key.length !== key.byteLength) return 0
+    return this.#hashBytes(key, 0, key.length)
   }
 
   /** As `hash`, of a key that lies in a page: 1 to 250 bytes. */

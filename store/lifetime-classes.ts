@@ -124,14 +124,18 @@ function validate({ count, zoneBytes, nowMs, boundariesMs = [] }: LifetimeClasse
   if (!Number.isFinite(nowMs)) refuse('nowMs', nowMs, 'a finite number of milliseconds')
   if (boundariesMs.length > count - 2) {
     const classes = `at most ${count - 2} (two fewer than classes)`
-    refuse('boundariesMs', `a list of ${boundariesMs.length}`, classes)
+    refuse('lifetimeBoundaries', `a list of ${boundariesMs.length}`, classes)
   }
   boundariesMs.forEach((boundary, i) => {
     if (!(boundary >= BOUNDARY_MS_MIN && boundary <= BOUNDARY_MS_MAX)) {
-      refuse(`boundariesMs[${i}]`, boundary, `${BOUNDARY_MS_MIN} to ${BOUNDARY_MS_MAX} ms`)
+      refuse(`lifetimeBoundaries[${i}]`, boundary, `${BOUNDARY_MS_MIN} to ${BOUNDARY_MS_MAX} ms`)
     }
     if (i > 0 && boundary <= boundariesMs[i - 1]!) {
-      refuse(`boundariesMs[${i}]`, boundary, `more than the one before, ${boundariesMs[i - 1]}`)
+      refuse(
+        `lifetimeBoundaries[${i}]`,
+        boundary,
+        `more than the one before, ${boundariesMs[i - 1]}`,
+      )
     }
   })
 }

@@ -95,13 +95,58 @@ export type StoreSettings = {
   readonly lifetimeClasses: number
 }
 
+/** Options that are no row of the table: what each may be, and in words. */
+const OTHER_OPTIONS: Readonly<
+  Record<
+    Exclude<keyof StoreOptions, keyof StoreSettings>,
+    readonly [(value: unknown) => boolean, string]
+  >
+> = {
+  device: [isDevice, 'a path, { memory: bytes }, or a device that is open'],
+  deviceOptions: [isObject, 'an object, as { bytes: 2 ** 30 }'],
+  lifetimeBoundaries: [Array.isArray, 'a list of milliseconds, rising'],
+  format: [value => typeof value === 'boolean', 'true or false'],
+  identity: [value => value instanceof Uint8Array && value.length === 16, '16 bytes'],
+  onProgress: [value => typeof value === 'function', 'a function'],
+  now: [value => typeof value === 'function', 'a function that gives milliseconds'],
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function isDevice(value: unknown): boolean {
+  if (typeof value === 'string') return value !== ''
+  return isObject(value) && ('memory' in value || 'geometry' in value)
+}
+
+/** Of the options that are no row, and of names that are none: a typo would be a store with other rules. */
+function checkOthers(options: StoreOptions): void {
+  if (!isObject(options)) {
+    throw new StoreError('STORE_ERR_OPTION', 'open needs options: { device: … } at least')
+  }
+  const rows = STORE_OPTIONS.map(({ name }) => name)
+  const names: readonly string[] = [...Object.keys(OTHER_OPTIONS), ...rows]
+  const unknown = Object.keys(options).find(name => !names.includes(name))
+  if (unknown !== undefined) {
+    const why = `${unknown} is no option of open: there are ${names.join(', ')}`
+    throw new StoreError('STORE_ERR_OPTION', why)
+  }
+  for (const [name, [isRight, allowed]] of Object.entries(OTHER_OPTIONS)) {
+    const value = options[name as keyof StoreOptions]
+    if (value === undefined && name !== 'device') continue
+    if (!isRight(value)) refuse(name, isObject(value) ? 'something else' : value, allowed)
+  }
+}
+
 /** @throws StoreError OPTION, naming the option, its value and what is allowed */
 export function checkOptions(options: StoreOptions): StoreSettings {
+  checkOthers(options)
   const settings: Record<string, number | string> = {}
   for (const row of STORE_OPTIONS) {
     const value = options[row.name] ?? row.default
     if (row.type === 'choice' && !row.choices!.includes(value as string)) {
-      refuse(row.name, value, row.choices!.map(choice => `'${choice}'`).join(', '))
+      refuse(row.name, value, `one of ${row.choices!.map(choice => `'${choice}'`).join(', ')}`)
     }
     const number = value as number
     const isInRange = Number.isSafeInteger(value) && number >= row.min! && number <= row.max!

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Access, Key } from './access.js'
+import { bytesOf, checkScan, checkTtl } from './arguments.js'
 import type { Burials } from './burials.js'
 import { DEADLINE, NOW } from './cells.js'
 import type { Clock } from './clock.js'
@@ -27,13 +28,11 @@ import { BUSY, NO_ROOM } from './zone-writer.js'
 export type { Key }
 export type Value = string | Uint8Array
 
-/** So long that the sum with any date is still a u48: about 4,000 years. */
-const TTL_MS_MAX = 2 ** 47
 /** Of `put`: the condition does not hold. */
 const REFUSED = -3
 
 export interface SetOptions {
-  /** Milliseconds, above 0. Without it the object stays until it is deleted or evicted. */
+  /** Milliseconds, above 0. Without it (or with Infinity) the object stays until it is deleted or evicted. */
   readonly ttl?: number | undefined
   /** Only if the key is not there. */
   readonly ifAbsent?: boolean | undefined
@@ -82,7 +81,7 @@ export class Store implements AsyncDisposable {
    * @throws StoreError KEY, VALUE, TTL, FULL (`noeviction`), DEVICE, CLOSED
    */
   async set(key: Key, value: Value, options: SetOptions = {}): Promise<boolean> {
-    const bytes = this.#bytesOf(value)
+    const bytes = bytesOf(value, this.parts.valueBytesMax)
     const ttl = checkTtl(options.ttl)
     const copy = this.#copyOf(key)
     const isConditional = options.ifAbsent === true || options.ifVersion !== undefined
@@ -106,11 +105,11 @@ export class Store implements AsyncDisposable {
    */
   setSync(key: Key, value: Value, ttl?: number): void {
     if (this.parts.settings.durability === 'sync') throw busy("durability is 'sync'")
-    const bytes = this.#bytesOf(value)
-    checkTtl(ttl)
+    const bytes = bytesOf(value, this.parts.valueBytesMax)
+    const ttlMs = checkTtl(ttl)
     this.#checkOpen()
     if (this.parts.burials.isCrowded) throw busy('older copies of what was set wait to be read')
-    const result = this.#put(key, bytes, ttl)
+    const result = this.#put(key, bytes, ttlMs)
     if (result === NO_ROOM) throw full()
     if (result === BUSY) throw busy('the device is behind')
   }
@@ -230,9 +229,14 @@ export class Store implements AsyncDisposable {
     return results.filter(Boolean).length
   }
 
-  /** Live objects, some at a time: begin with a cursor of null, go on with the one that comes back until that is null. */
+  /**
+   * Live objects, some at a time: begin with a cursor of null, go on with the one that comes back until that is null.
+   *
+   * @throws StoreError OPTION: a cursor that scan never gave, a count below 1
+   */
   async scan(cursor: string | null = null, count = 100): Promise<ScanPage> {
     this.#checkOpen()
+    checkScan(cursor, count)
     return this.parts.scanner.scan(cursor, count)
   }
 
@@ -365,22 +369,6 @@ export class Store implements AsyncDisposable {
     const deadline = String(this.parts.engine.cells[DEADLINE])
     return createHash('sha1').update(deadline).update(value).digest('base64url')
   }
-
-  #bytesOf(value: Value): Uint8Array {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value
-    const most = this.parts.valueBytesMax
-    if (bytes.length > most) {
-      const why = `a value can be ${most} bytes long on this device; this is ${bytes.length}`
-      throw new StoreError('STORE_ERR_VALUE', why)
-    }
-    return bytes
-  }
-}
-
-function checkTtl(ttl: number | undefined): number | undefined {
-  if (ttl === undefined || (ttl > 0 && ttl <= TTL_MS_MAX)) return ttl
-  const allowed = `it must be above 0 and at most ${TTL_MS_MAX} (milliseconds)`
-  throw new StoreError('STORE_ERR_TTL', `ttl is ${String(ttl)}: ${allowed}`)
 }
 
 function full(): StoreError {

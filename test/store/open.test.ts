@@ -54,7 +54,26 @@ describe('refusals name what is wrong and what is allowed', () => {
       { lifetimeClasses: 1 },
       /^STORE_ERR_OPTION: lifetimeClasses is 1: .*2 to 64/,
     ],
-    ['lifetimeBoundaries', { lifetimeBoundaries: [5, 4] }, /^STORE_ERR_OPTION: boundariesMs/],
+    [
+      'a name that is none',
+      { evicton: 'evict' } as never,
+      /^STORE_ERR_OPTION: evicton is no option/,
+    ],
+    ['device', { device: undefined as never }, /^STORE_ERR_OPTION: device is undefined: .*a path/],
+    ['device', { device: {} as never }, /^STORE_ERR_OPTION: device is something else/],
+    ['format', { format: 'yes' as never }, /^STORE_ERR_OPTION: format is yes: .*true or false/],
+    ['identity', { identity: Buffer.alloc(3) }, /^STORE_ERR_OPTION: identity .*16 bytes/],
+    ['now', { now: 5 as never }, /^STORE_ERR_OPTION: now is 5: .*a function/],
+    [
+      'boundaries',
+      { lifetimeBoundaries: 5 as never },
+      /^STORE_ERR_OPTION: lifetimeBoundaries is 5/,
+    ],
+    [
+      'lifetimeBoundaries',
+      { lifetimeBoundaries: [5, 4] },
+      /^STORE_ERR_OPTION: lifetimeBoundaries\[1\] is 4/,
+    ],
   ])('%s', async (_, options, message) => {
     expect(await codeOf(open({ device: memory(), ...options }))).toMatch(message)
   })
@@ -75,8 +94,36 @@ describe('refusals name what is wrong and what is allowed', () => {
     await store.set('k', 'v')
     expect(await codeOf(store.increment('k'))).toMatch(/^STORE_ERR_NUMBER: .*"v"/)
     expect(await codeOf(store.scan('x'))).toMatch(/^STORE_ERR_OPTION: the cursor "x"/)
+    for (const count of [0, -1, 0.5, Number.NaN]) {
+      expect(await codeOf(store.scan(null, count))).toMatch(/^STORE_ERR_OPTION: count is/)
+    }
     await store.close()
     expect(await codeOf(store.get('k'))).toMatch(/^STORE_ERR_CLOSED/)
+  })
+
+  test('what is neither text nor bytes', async () => {
+    const store = await open({ device: memory() })
+    const wrong = [undefined, null, 5, {}, [1], new ArrayBuffer(4), new Uint16Array(3)]
+    for (const thing of [...wrong, new DataView(new ArrayBuffer(3))] as never[]) {
+      expect(await codeOf(store.set('k', thing))).toMatch(/^STORE_ERR_VALUE: .*, not (?:an? )?\w+$/)
+      expect(() => store.setSync('k', thing)).toThrow(/^a value is a string/)
+      expect(await codeOf(store.set(thing, 'v'))).toMatch(/^STORE_ERR_KEY: .*, not (?:an? )?\w+$/)
+      expect(await codeOf(store.get(thing))).toMatch(/^STORE_ERR_KEY/)
+    }
+    expect(await codeOf(store.set('k', 'v', { ttl: '5' as never }))).toMatch(
+      /^STORE_ERR_TTL: ttl is a string \(5\)/,
+    )
+    expect(await codeOf(store.scan(5 as never))).toMatch(
+      /^STORE_ERR_OPTION: the cursor is a number/,
+    )
+    expect(store.size).toBe(0)
+    // Any view of bytes will do, and a TTL as `ttl` gives it.
+    await store.set(new Uint8ClampedArray([1]) as never, new Int8Array([-1]) as never)
+    expect(await store.get(Buffer.of(1))).toEqual(Buffer.of(255))
+    await store.set('k', 'v', { ttl: Number.POSITIVE_INFINITY })
+    expect(await store.ttl('k')).toBe(Number.POSITIVE_INFINITY)
+    expect(store.stats().liveBytes).toBe(4)
+    await store.close()
   })
 
   test('somebody else’s data is not touched unless told so', async () => {
