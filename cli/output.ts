@@ -58,8 +58,6 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   DAEMON_ERR_NOT_ORPHAN: 'zslab device list',
   DAEMON_ERR_NOT_RECOVERABLE: 'zslab device delete DEV',
   DAEMON_ERR_ZONE: 'zslab explain DEV',
-  DEVICE_ERR_MISSING:
-    'of a directory, add --bytes 1G to make a drive in it; of a device, zslab device list',
   ERR_VM_REQUIREMENTS: 'zslab doctor',
 }
 

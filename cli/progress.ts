@@ -7,6 +7,9 @@ import { formatRough, formatTime } from './quantities.js'
 const AFTER_MS = 1000
 const EVERY_MS = 100
 const BAR_WIDTH = 24
+const BAR_WIDTH_MIN = 8
+/** What is said beside the bar, at most as a rule. */
+const BESIDE_BAR = 55
 /** To the beginning of the line, and clear to its end. */
 const CLEAR = '\r\u001b[K'
 const COLUMNS_DEFAULT = 80
@@ -28,14 +31,20 @@ export class ProgressLine {
     const rate = (done / elapsedMs) * 1000
     const part = total === 0 ? 1 : done / total
     const leftMs = done === 0 ? 0 : ((total - done) * elapsedMs) / done
-    const marks = Math.round(part * BAR_WIDTH)
-    const bar = `${'█'.repeat(marks)}${'░'.repeat(BAR_WIDTH - marks)}`
+    const columns = (this.io.columns ?? COLUMNS_DEFAULT) - 1
+    const width = Math.max(BAR_WIDTH_MIN, Math.min(BAR_WIDTH, columns - BESIDE_BAR))
+    const marks = Math.round(part * width)
+    const bar = `${'█'.repeat(marks)}${'░'.repeat(width - marks)}`
     const percent = `${Math.floor(part * 100)}%`.padStart(4)
     const left = done === 0 ? '' : `, ${formatTime(Math.ceil(leftMs / 1000) * 1000)} left`
-    const speed = `${formatRough(rate)} ${things}/s`
-    this.#draw(
-      `${what} ${bar}${percent}  ${formatRough(done)} of ${formatRough(total)}, ${speed}${left}`,
-    )
+    const count = `  ${formatRough(done)} of ${formatRough(total)}`
+    const speed = `, ${formatRough(rate)} ${things}/s`
+    // What has no room goes whole: half a number would be another number.
+    let text = `${what} ${bar}${percent}`
+    for (const more of [count, speed, left]) {
+      if (text.length + more.length <= columns) text += more
+    }
+    this.#draw(text)
   }
 
   #isDue(nowMs: number): boolean {

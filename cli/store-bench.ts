@@ -3,13 +3,13 @@
  *
  * Rates are of operations that nobody times; every other batch is timed one by one, for the percentiles, which have the cost
  * of the clock in them. The store gets a clock that can be put forward, so that expiry needs no waiting: for that
- * reason it takes an empty store only, and leaves an empty one.
+ * reason it takes an empty store only, and leaves an empty one. Ctrl-C ends it early: what was measured until then is told.
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Store } from '../store/index.js'
 import type { Io } from './io.js'
 import { Latencies } from './latencies.js'
-import { FailedError, printResult } from './output.js'
+import { EXIT_FAILED, ExitCode, FailedError, printResult } from './output.js'
 import { ProgressLine } from './progress.js'
 import { formatNs, formatRough, formatTime } from './quantities.js'
 import { setAtOnce } from './store-fill.js'
@@ -35,19 +35,27 @@ interface Measured {
 
 type Operation = (number: number) => void | Promise<void>
 
-/** Runs `count` operations in batches, every other one timed. */
+interface Watch {
+  readonly io: Io
+  readonly progress: ProgressLine
+  /** Somebody pressed Ctrl-C. */
+  isInterrupted: boolean
+}
+
+/** Runs `count` operations in batches, every other one timed. Null when it was interrupted. */
 async function measure(
-  io: Io,
+  watch: Watch,
   name: string,
   count: number,
   operation: Operation,
-  progress: ProgressLine,
-): Promise<Measured> {
+): Promise<Measured | null> {
+  const { io, progress } = watch
   const latencies = new Latencies()
   let untimed = 0
   let untimedMs = 0
   for (let from = 0; from < count; from += BATCH) {
     await setImmediate()
+    if (watch.isInterrupted) return null
     const end = Math.min(count, from + BATCH)
     const isTimed = (from / BATCH) % 2 === 1 || count <= BATCH
     const beganMs = io.nowMs()
@@ -78,6 +86,7 @@ interface BenchResult {
   readonly target: string
   readonly objects: number
   readonly valueBytes: number
+  readonly isInterrupted: boolean
   readonly rows: readonly Measured[]
   /** A call of the clock, which is in every percentile. */
   readonly clockNs: number
@@ -97,6 +106,8 @@ function clockCost(io: Io): number {
 
 /** Ends everything that is in the store by putting its clock forward. */
 async function expire(io: Io, store: Store, nowMs: () => number): Promise<BenchResult['expiry']> {
+  // Marks of what was overwritten are written before their zones expire, not after.
+  await store.flush()
   const objects = store.size
   const zones = store.zones().length
   const beganMs = io.nowMs()
@@ -132,32 +143,44 @@ async function run(
     const found = store.getInto(keys[mixed(number) % objects]!, into)
     return typeof found === 'number' ? undefined : found.then(() => {})
   }
-  const progress = new ProgressLine(io)
+  const missing: Operation = n => {
+    const found = store.getInto(`m${keys[n]!.slice(1)}`, into)
+    return typeof found === 'number' ? undefined : found.then(() => {})
+  }
+  const flushAndGet: Operation = n => (n === 0 ? store.flush().then(() => get(n)) : get(n))
+  const steps: readonly (readonly [string, Operation])[] = [
+    ['set, new', set],
+    ['set, again', n => set(mixed(n) % objects)],
+    ['get', flushAndGet],
+    ['get, missing', missing],
+  ]
+  const interruption = io.interruption()
+  const watch: Watch = { io, progress: new ProgressLine(io), isInterrupted: false }
+  void interruption.done.then(signalled => {
+    watch.isInterrupted = signalled
+  })
   try {
     // The compiler has seen everything before anything is measured.
     for (let each = 0; each < WARM_UP; each++) await set(each % objects)
     for (let each = 0; each < WARM_UP; each++) await get(each)
-    const rows = [
-      await measure(io, 'set, new', objects, set, progress),
-      await measure(io, 'set, again', objects, n => set(mixed(n) % objects), progress),
-    ]
-    await store.flush()
-    rows.push(await measure(io, 'get', objects, get, progress))
-    const missing: Operation = n => {
-      const found = store.getInto(`m${keys[n]!.slice(1)}`, into)
-      return typeof found === 'number' ? undefined : found.then(() => {})
+    const rows: Measured[] = []
+    for (const [name, operation] of steps) {
+      const row = await measure(watch, name, objects, operation)
+      if (row === null) break
+      rows.push(row)
     }
-    rows.push(await measure(io, 'get, missing', objects, missing, progress))
     skew.ms += TTL_MS + 1000
     const expiry = await expire(io, store, () => Date.now() + skew.ms)
-    return { target, objects, valueBytes, rows, clockNs: clockCost(io), expiry }
+    const { isInterrupted } = watch
+    return { target, objects, valueBytes, isInterrupted, rows, clockNs: clockCost(io), expiry }
   } finally {
-    progress.clear()
+    interruption.cancel()
+    watch.progress.clear()
   }
 }
 
 export function formatBench(result: BenchResult): string {
-  const { objects, valueBytes, rows, clockNs, expiry } = result
+  const { objects, valueBytes, isInterrupted, rows, clockNs, expiry } = result
   const columns = [
     ...[left('OPERATION'), right('RATE/S'), right('P50'), right('P99'), right('P99.9')],
     right('LONGEST'),
@@ -167,7 +190,8 @@ export function formatBench(result: BenchResult): string {
     formatRough(row.perSecond),
     ...[row.p50Ns, row.p99Ns, row.p999Ns, row.maxNs].map(formatNs),
   ])
-  const what = `${formatCount(objects)} objects, keys of ${MADE_KEY_BYTES} B, values of ${formatSize(valueBytes)}, one operation at a time`
+  const head = isInterrupted ? 'interrupted: ' : ''
+  const what = `${head}${formatCount(objects)} objects, keys of ${MADE_KEY_BYTES} B, values of ${formatSize(valueBytes)}, one operation at a time`
   const ended = `${formatCount(expiry.objects)} objects in ${expiry.zones} zones expired and gone in ${formatTime(expiry.ms)}`
   const clock = `each percentile has a call of the clock in it, ${formatNs(clockNs)}`
   return `${what}\n${formatTable(columns, lines)}${ended}\n${clock}\n`
@@ -184,4 +208,5 @@ export async function bench(storeRun: StoreRun): Promise<void> {
     run(io, store, storeRun, skew),
   )
   printResult(io, common.json === true, result, () => formatBench(result))
+  if (result.isInterrupted) throw new ExitCode(EXIT_FAILED)
 }

@@ -23,6 +23,8 @@ export interface StoreRun {
 }
 
 const KEY_BYTES_MAX = 250
+/** Of a key that is all escapes. */
+const KEY_TEXT_MAX = 10 * KEY_BYTES_MAX
 const READING = { mayMake: false }
 
 function checkKey(key: string): void {
@@ -32,7 +34,12 @@ function checkKey(key: string): void {
 }
 
 function missing(key: string): FailedError {
-  return new FailedError('CLI_ERR_NO_KEY', `${key}: no such key`)
+  return new FailedError('CLI_ERR_NO_KEY', `${keyText(key)}: no such key`)
+}
+
+/** A key in a sentence: whole, but nothing that moves a terminal's cursor. */
+function keyText(key: string): string {
+  return asText(Buffer.from(key), KEY_TEXT_MAX)
 }
 
 /** `{ [name]: text }`, or `{ [name + 'Base64']: … }` when the bytes are no UTF-8. */
@@ -64,6 +71,8 @@ export async function get({ io, target, values, common }: StoreRun, key: string)
   const { value, ttl, version } = entry
   if (common.json !== true) {
     io.outBytes(value)
+    // For who sits before it the prompt comes on a line of its own.
+    if (io.outIsTerminal && value.at(-1) !== 10) io.out('\n')
     return
   }
   const rest = { bytes: value.length, ttlMs: ttlJson(ttl), version }
@@ -86,7 +95,7 @@ export async function set(
     io,
     common.json === true,
     result,
-    () => `${key}: ${plural(bytes.length, 'byte')}, ${life}\n`,
+    () => `${keyText(key)}: ${plural(bytes.length, 'byte')}, ${life}\n`,
   )
 }
 

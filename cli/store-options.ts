@@ -72,7 +72,7 @@ const OWN_OPTIONS: readonly StoreOptionSpec[] = [
     flag: 'format',
     type: 'switch',
     default: null,
-    doc: 'erase everything on TARGET first, whoever wrote it',
+    doc: 'erase everything on the drive first, whoever wrote it; files of a directory that is no drive stay',
     verbs: WRITERS,
   },
   {

@@ -70,22 +70,35 @@ export async function openStore(
 
 /** Messages for programs, for people who have a command line. */
 export function inOtherWords(target: string, error: unknown, { mayMake }: Opening): unknown {
-  const { code } = error as { code?: string }
-  if (code === 'DEVICE_ERR_MISSING' && !target.startsWith('/dev/')) {
+  const { code, message } = error as { code?: string; message: string }
+  if (code === 'DEVICE_ERR_MISSING' && /^\/dev\/(?!shm\/)/.test(target)) {
+    const next = '`zslab device list` shows those of zslab, `lsblk -z` all'
+    return new FailedError(code, `${target}: there is no such device: ${next}`)
+  }
+  if (code === 'DEVICE_ERR_MISSING') {
     const make = mayMake
       ? 'add --bytes SIZE, and one is made'
       : '`zslab store set DIR KEY VALUE --bytes SIZE` makes one'
     return new FailedError(code, `${target}: there is no store here: ${make}`)
   }
   if (code === 'STORE_ERR_FOREIGN') {
-    const { message } = error as Error
     const what = message.slice(0, message.indexOf(':') >>> 0)
     const next = mayMake
       ? 'name another target, or add --format, which erases everything on it'
       : 'name another target'
     return new FailedError(code, `${target}: ${what}: ${next}`)
   }
+  if (code !== undefined && inFlags(message) !== message) {
+    return new FailedError(code, inFlags(message))
+  }
   return error
+}
+
+/** What the API's messages call `eviction: 'evict'` is `--eviction evict` here. */
+function inFlags(message: string): string {
+  return message
+    .replace(/\b(eviction|durability)(?: is|:) '(\w+)'/g, '--$1 $2')
+    .replace(/\bzoneSizeBytes(?: is)? (\d+)/g, '--zone-size $1')
 }
 
 /** Opens, uses and closes a store, whatever happens. */
@@ -98,8 +111,8 @@ export async function withStore<T>(
 ): Promise<T> {
   const store = await openStore(io, target, values, opening)
   try {
-    return await use(store)
-  } finally {
-    await store.close()
+    return await use(store).finally(() => store.close())
+  } catch (error) {
+    throw inOtherWords(target, error, opening)
   }
 }

@@ -59,9 +59,13 @@ export async function makeFileDrive(
   }
 }
 
-/** Whether a directory holds a drive. */
+/** Whether a directory holds a drive. @throws DeviceError PERMISSION, IO: nobody can tell */
 export async function holdsFileDrive(directory: string): Promise<boolean> {
-  const found: Stats | null = await stat(`${directory}/header`).catch(() => null)
+  const path = `${directory}/header`
+  const found: Stats | null = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+    throw fileError(path, error)
+  })
   return found?.isFile() ?? false
 }
 

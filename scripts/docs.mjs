@@ -137,7 +137,8 @@ async function main() {
   const storeFile = new URL('docs/STORE.md', ROOT)
   writeFileSync(storeFile, refreshStore(readFileSync(storeFile, 'utf8'), client, store, options))
   const file = new URL('README.md', ROOT)
-  let readme = refresh(readFileSync(file, 'utf8'), client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)
+  const errors = [DEVICE_ERRORS, store.STORE_ERRORS, IMAGE_ERRORS, CLI_ERRORS]
+  let readme = refresh(readFileSync(file, 'utf8'), client, ...errors)
   if (process.argv.includes('--session')) readme = replaceRegion(readme, 'session', runSession())
   writeFileSync(file, readme)
 }

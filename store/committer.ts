@@ -156,11 +156,15 @@ export class Committer {
 function noZoneForMarks(): StoreError {
   return new StoreError(
     'STORE_ERR_FULL',
-    'no zone is free for the marks of deleted objects: they may be back after a restart; let objects expire, or open the store with eviction',
+    "no zone is free for the marks of deleted objects: they may be back after a restart; let objects expire, or open the store with eviction: 'evict'",
   )
 }
 
 function deviceError(what: string, cause: unknown): StoreError {
+  // Of a commit that nobody waited for: it has been told in words already.
+  if (cause instanceof StoreError) return cause
+  const isFull = (cause as { code?: unknown }).code === 'ENOSPC'
   const why = cause instanceof Error ? cause.message : `errno ${String(cause)}`
-  return new StoreError('STORE_ERR_DEVICE', `${what}: ${why}`, { cause })
+  const next = isFull ? '; make room in the file system that the drive is on' : ''
+  return new StoreError('STORE_ERR_DEVICE', `${what}: ${why}${next}`, { cause })
 }

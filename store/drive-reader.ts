@@ -5,10 +5,14 @@
  * be reset, the record written anew. So after it the index is asked again, and only a page that it still names counts.
  */
 import { type Engine, FOUND, MISSING, ON_DRIVE } from './engine.js'
+import { StoreError } from './errors.js'
 import { KIND_SLAB, kindOf, PAGE_BYTES, PAGE_SECTORS } from './layout.js'
 import { isRunStart, isWholeRun } from './run.js'
 import { sequenceOf } from './slab.js'
 import type { ZoneIo } from './zone-io.js'
+
+/** In the place of a page that is there and cannot be read, or is not what was written. */
+const DAMAGED = new Uint8Array(0)
 
 export class DriveReader {
   /** Pages that could not be read, or were not what had been written: their objects are lost. */
@@ -27,6 +31,8 @@ export class DriveReader {
   /**
    * Calls `use` with FOUND (then the engine's `found…` fields say what) or MISSING, and gives what it gives. Nobody else can
    * touch the engine between the finding and the use.
+   *
+   * @throws StoreError DAMAGED: it was not found, and may have been in a page that is damaged
    */
   async resolve<T>(key: Uint8Array, use: (result: number) => T): Promise<T> {
     for (;;) {
@@ -40,8 +46,20 @@ export class DriveReader {
       // What came or went meanwhile is looked at again.
       const now = Array.from(this.engine.onDrive.subarray(0, this.engine.onDriveCount))
       if (now.some(locator => !locators.includes(locator))) continue
-      return use(this.#newest(now, locators, pages))
+      const found = this.#newest(now, locators, pages)
+      const lost = now.find(locator => pages[locators.indexOf(locator)] === DAMAGED)
+      if (found === MISSING && lost !== undefined) throw this.#damage(lost)
+      return use(found)
     }
+  }
+
+  #damage(locator: number): StoreError {
+    const { pagesPerZone, zones } = this.engine.parts
+    const vzone = Math.floor(locator / pagesPerZone)
+    const where = `zone ${zones.physical[vzone]}, page ${locator - vzone * pagesPerZone}`
+    const why = 'it cannot be read, or is not what was written, and the object may have been there'
+    const next = 'set it again; a check of the store names all pages that are damaged'
+    return new StoreError('STORE_ERR_DAMAGED', `${where}: ${why}: ${next}`)
   }
 
   /** Of the copies in these pages the newest counts; older ones are buried. */
@@ -54,7 +72,7 @@ export class DriveReader {
     const copies = wanted
       .map(locator => ({ locator, page: pages[locators.indexOf(locator)] }))
       .filter(({ locator, page }) => {
-        const isIt = page !== null && page !== undefined && engine.findInPage(locator, page, 0)
+        const isIt = page != null && page !== DAMAGED && engine.findInPage(locator, page, 0)
         if (!isIt) this.withoutKey++
         return isIt
       })
@@ -81,7 +99,7 @@ export class DriveReader {
       const page = pages[at]
       const count = index.find(keys.place, keys.tag)
       if (!index.found.subarray(0, count).includes(locator)) return
-      if (page === null || page === undefined || !engine.findInPage(locator, page, 0)) {
+      if (page == null || page === DAMAGED || !engine.findInPage(locator, page, 0)) {
         this.withoutKey++
         return
       }
@@ -92,10 +110,10 @@ export class DriveReader {
   /** A page of a zone in use; null when it is gone or damaged. */
   async pageAt(locator: number): Promise<{ bytes: Uint8Array; base: number } | null> {
     const bytes = await this.#page(locator)
-    return bytes === null ? null : { bytes, base: 0 }
+    return bytes === null || bytes === DAMAGED ? null : { bytes, base: 0 }
   }
 
-  /** A page, or all pages of a run; null when the zone is gone or the page damaged. */
+  /** A page, or all pages of a run; null when the zone is gone, DAMAGED when it is not. */
   #page(locator: number): Promise<Uint8Array | null> {
     const known = this.#underWay.get(locator)
     if (known !== undefined) return known
@@ -119,16 +137,25 @@ export class DriveReader {
       if (!isRunStart(bytes, 0)) return this.#checked(bytes, kindOf(bytes, 0) === KIND_SLAB)
       return this.#checked(bytes, isWholeRun(bytes, 0))
     } catch {
-      if (zones.isInUse(vzone) && zones.sequence[vzone] === sequence) {
-        this.damaged++
-      }
-      return null
+      if (!zones.isInUse(vzone) || zones.sequence[vzone] !== sequence) return null
+      this.damaged++
+      return (await this.#isOffline(physical)) ? null : DAMAGED
     }
   }
 
-  #checked(bytes: Uint8Array, isWhole: boolean): Uint8Array | null {
+  /** What was in such a zone is gone for good: that is no damage, but a loss. */
+  async #isOffline(physical: number): Promise<boolean> {
+    try {
+      const [zone] = await this.io.device.report({ firstZone: physical, zoneCount: 1 })
+      return zone?.condition === 'offline'
+    } catch {
+      return false
+    }
+  }
+
+  #checked(bytes: Uint8Array, isWhole: boolean): Uint8Array {
     if (!isWhole) this.damaged++
-    return isWhole ? bytes : null
+    return isWhole ? bytes : DAMAGED
   }
 
   async #take(sector: number, pages: number): Promise<Uint8Array> {

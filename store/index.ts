@@ -5,10 +5,18 @@
  * an object; whole again after a crash. Non-goals: transactions, ordering of keys, more than one process on a device.
  */
 
+// What `device` and `deviceOptions` may be, and what opening one throws.
+export {
+  DeviceError,
+  type DeviceErrorCode,
+  type DeviceOptions,
+  type DeviceTarget,
+  type MemoryTarget,
+} from '../devices/index.js'
 // The drives that a store can be on, for programs that make their own.
 export * from '../zone-model/index.js'
 export { type CheckedZone, type CheckOptions, checkStore, type StoreCheck } from './check.js'
-export { StoreError, type StoreErrorCode } from './errors.js'
+export { STORE_ERRORS, StoreError, type StoreErrorCode } from './errors.js'
 export { open } from './open.js'
 export { type Durability, type Eviction, STORE_OPTIONS, type StoreOptions } from './options.js'
 export type { RecoveryReport } from './recovery.js'

@@ -114,7 +114,7 @@ export class Store implements AsyncDisposable {
     if (result === BUSY) throw busy('the device is behind')
   }
 
-  /** The value, or undefined when there is none (any more). */
+  /** The value, or undefined when there is none (any more). @throws StoreError KEY, DAMAGED, CLOSED, as all that read */
   async get(key: Key): Promise<Buffer | undefined> {
     this.#checkOpen()
     const { access } = this.parts
@@ -153,7 +153,7 @@ export class Store implements AsyncDisposable {
     return this.parts.access.locate(key, isAlive => isAlive)
   }
 
-  /** Resolves to whether it was there; with `durability: 'sync'` when it is gone for good. */
+  /** Resolves to whether it was there; with `durability: 'sync'` when it is gone for good. @throws as `get` */
   async delete(key: Key): Promise<boolean> {
     const { access, engine, committer, settings } = this.parts
     const copy = this.#copyOf(key)
@@ -374,7 +374,7 @@ export class Store implements AsyncDisposable {
 function full(): StoreError {
   return new StoreError(
     'STORE_ERR_FULL',
-    "every zone of the device is in use and eviction is 'noeviction': delete objects, wait until some expire, or open the store with eviction: 'evict'",
+    "every zone of the device is in use, and none may go under eviction: 'noeviction': delete objects, wait until some expire, or open the store with eviction: 'evict'",
   )
 }
 

@@ -73,9 +73,13 @@ interface Docs {
 it('the tables of README.md are fresh (npm run docs)', async () => {
   const docs = (await import(new URL('scripts/docs.mjs', ROOT).href)) as Docs
   const readme = readFileSync(new URL('README.md', ROOT), 'utf8')
-  expect(docs.refresh(readme, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
+  expect(
+    docs.refresh(readme, client, DEVICE_ERRORS, store.STORE_ERRORS, IMAGE_ERRORS, CLI_ERRORS),
+  ).toBe(readme)
   const stale = readme.replace('| `--zones` |', '| `--zonez` |')
-  expect(docs.refresh(stale, client, DEVICE_ERRORS, IMAGE_ERRORS, CLI_ERRORS)).toBe(readme)
+  expect(
+    docs.refresh(stale, client, DEVICE_ERRORS, store.STORE_ERRORS, IMAGE_ERRORS, CLI_ERRORS),
+  ).toBe(readme)
 })
 
 it('the table of docs/STORE.md is fresh (npm run docs)', async () => {

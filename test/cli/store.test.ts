@@ -140,6 +140,44 @@ describe('what is wrong with a command line', () => {
     expect(unmade.err).toContain('there is no store here: add --bytes SIZE')
     expect(await store('check')).toMatchObject({ code: 1, out: '' })
     expect(readdirSync(here.folder)).toEqual([])
+    // One word on what to do, not two.
+    expect(missing.err).not.toContain('next:')
+    const device = await zslab(['store', 'get', '/dev/ublkb4242', 'k'])
+    expect(device).toMatchObject({ code: 1, out: '' })
+    expect(device.err).toBe(
+      'zslab: /dev/ublkb4242: there is no such device: `zslab device list` shows those of zslab, `lsblk -z` all\n',
+    )
+  })
+
+  it('options are called as they are on the command line', async () => {
+    await make()
+    const other = await store('set', 'k', 'v', '--zone-size', '2M')
+    expect(other.code).toBe(2)
+    expect(other.err).toContain('was made with --zone-size 1048576, not 2097152')
+    const odd = await zslab(['store', 'fill', 'memory:64M', '--zone-size', '3M'])
+    expect(odd.code).toBe(2)
+    expect(odd.err).toContain('--zone-size 3145728: Linux takes only powers of two')
+    const full = await store('fill', '--eviction', 'noeviction', '--objects', '100k')
+    expect(full).toMatchObject({ code: 1, out: '' })
+    expect(full.err).toContain('under --eviction noeviction: delete objects')
+    expect(full.err).toContain('or open the store with --eviction evict')
+  })
+
+  it('nothing that was typed moves the cursor of a terminal', async () => {
+    await make()
+    const key = 'a\u001b[31mb\nc'
+    expect((await store('get', key)).err).toBe('zslab: a\\u{1b}[31mb\\u{a}c: no such key\n')
+    expect((await store('set', key, 'v')).out).toMatch(/^a\\u\{1b\}\[31mb\\u\{a\}c: 1 byte/)
+  })
+
+  it('a value ends its line on a terminal, and nowhere else', async () => {
+    await make()
+    const words = ['store', 'get', here.target, 'first']
+    expect((await zslab(words, { outIsTerminal: true })).out).toBe('value\n')
+    expect((await zslab(words, { outIsTerminal: false })).out).toBe('value')
+    await store('set', 'line', 'value\n')
+    const line = ['store', 'get', here.target, 'line']
+    expect((await zslab(line, { outIsTerminal: true })).out).toBe('value\n')
   })
 
   it('memory is no place for a single object', async () => {
@@ -243,13 +281,40 @@ describe('many objects', () => {
     const lines = err.split('\r\u001b[K').filter(line => line !== '')
     expect(lines.length).toBeGreaterThan(5)
     for (const line of lines) {
-      expect(line).toMatch(/^(?:opening|filling) [█░]{24} +\d+%/)
+      expect(line).toMatch(/^(?:opening|filling) [█░]{8,24} +\d+%/)
       expect(line.length).toBeLessThan(60)
     }
     expect(lines.some(line => line.startsWith('filling'))).toBe(true)
     expect(err.endsWith('\r\u001b[K')).toBe(true)
     expect(await json('check')).toMatchObject({ isWhole: true, live: filled.objects })
     expect((await store('get', 'k000000000000000')).code).toBe(0)
+  })
+
+  it('Ctrl-C in the middle of bench: what was measured is told, and the store is empty', async () => {
+    let stop: (signalled: boolean) => void = () => {}
+    let calls = 0
+    const { code, out } = await zslab(
+      ['store', 'bench', here.target, '--bytes', '16M', '--objects', '4k', '--json'],
+      {
+        interruption: () => ({
+          done: new Promise(resolve => {
+            stop = resolve
+          }),
+          cancel: () => {},
+        }),
+        // In the second of the four rows.
+        nowMs: () => {
+          calls++
+          if (calls === 5000) stop(true)
+          return calls
+        },
+      },
+    )
+    expect(code).toBe(1)
+    const told = JSON.parse(out) as { isInterrupted: boolean; rows: { operation: string }[] }
+    expect(told.isInterrupted).toBe(true)
+    expect(told.rows.map(({ operation }) => operation)).toEqual(['set, new'])
+    expect(await json('stats')).toMatchObject({ objects: 0, heldBytes: 0 })
   })
 
   it('bench measures an empty store, and leaves one', async () => {

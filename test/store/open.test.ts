@@ -8,10 +8,12 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   createEmulatedDrive,
   createMemoryDrive,
+  type EmulatedDrive,
   offlineZone,
   open,
   readOnlyZone,
   type Store,
+  type StoreError,
   type StoreOptions,
 } from '../../store/index.js'
 
@@ -30,6 +32,16 @@ const codeOf = async (attempt: Promise<unknown>) =>
     () => 'done',
     error => `${error.code}: ${error.message}`,
   )
+
+/** From now on a bit of the drive is another one, whoever reads it. */
+function flipWhenRead(drive: EmulatedDrive, byte: number): void {
+  const read = drive.read.bind(drive)
+  drive.read = async (sector, target) => {
+    await read(sector, target)
+    const at = byte - sector * 512
+    if (at >= 0 && at < target.length) target[at]! ^= 1
+  }
+}
 
 describe('refusals name what is wrong and what is allowed', () => {
   test.each<[string, Partial<StoreOptions>, RegExp]>([
@@ -244,6 +256,44 @@ describe('a device that fails under the store', () => {
     expect((await store.get('after'))?.toString()).toBe('x')
     await store.close()
   })
+})
+
+test.each([
+  'slabs',
+  'a run',
+])('an object in a damaged page is not taken for one that is not there: %s', async what => {
+  const drive = createEmulatedDrive(GEOMETRY)
+  const options = { device: drive, now: () => 1e12, cacheBytes: 0 } as const
+  // So many slabs that the first have left the stage in memory.
+  const [count, bytes] = what === 'a run' ? [50, 9000] : [4000, 100]
+  const store = await open(options)
+  for (let at = 0; at < count; at++) await store.set(`k ${at}`, Buffer.alloc(bytes, at))
+  await store.flush()
+  const [zone] = store.zones()
+  // In the first page behind the header of the zone.
+  flipWhenRead(drive, zone!.zone * GEOMETRY.zoneSizeBytes + 4096 + 2000)
+  let lost = ''
+  const results = new Map<string, number>()
+  for (let at = 0; at < count; at++) {
+    const result = await store.get(`k ${at}`).then(
+      value => (value?.equals(Buffer.alloc(bytes, at)) ? 'there' : 'lost'),
+      (error: StoreError) => error.code,
+    )
+    if (result !== 'there') lost = `k ${at}`
+    results.set(result, (results.get(result) ?? 0) + 1)
+  }
+  expect([...results.keys()].sort()).toEqual(['STORE_ERR_DAMAGED', 'there'])
+  expect(await codeOf(store.get(lost))).toMatch(/^STORE_ERR_DAMAGED: zone \d+, page 1: /)
+  for (const ask of ['has', 'ttl', 'delete', 'getEntry', 'touch', 'increment'] as const) {
+    expect(await codeOf(store[ask](lost)), ask).toMatch(/^STORE_ERR_DAMAGED/)
+  }
+  expect(await codeOf(store.set(lost, 'x', { ifAbsent: true }))).toMatch(/^STORE_ERR_DAMAGED/)
+  // Written anew it is as good as any.
+  await store.set(lost, 'new')
+  await store.flush()
+  expect((await store.get(lost))?.toString()).toBe('new')
+  expect(await store.get('nobody')).toBe(undefined)
+  await store.close()
 })
 
 test('a zone whose header is damaged is lost, and no other', async () => {
