@@ -222,8 +222,8 @@ export class ZoneKeeper {
   }
 
   /**
-   * The zone of least use: fewest reads; of equals the one that ends first. Without a zone for marks one that has none is
-   * better.
+   * The zone of least use: fewest reads; of equals the one that ends first, of those the oldest. Without a zone for marks one
+   * that has none is better.
    */
   #evict(): boolean {
     const { zones, evicts } = this.options
@@ -249,17 +249,22 @@ export class ZoneKeeper {
     let victim = -1
     let least = Number.POSITIVE_INFINITY
     let ends = Number.POSITIVE_INFINITY
+    let age = Number.POSITIVE_INFINITY
     for (let physical = 0; physical < zones.virtualOf.length; physical++) {
       const vzone = zones.virtualOf[physical]!
       if (vzone < 0 || zones.state[vzone] !== ZONE_SEALED) continue
       if (isWithoutMarks && zones.marks[vzone] !== 0) continue
       const use = zones.hits[vzone]!
       const last = zones.lastDeadlineMs[vzone]!
+      const sequence = zones.sequence[vzone]!
       zones.hits[vzone] = use >>> 1
-      if (use > least || (use === least && last >= ends && victim >= 0)) continue
+      if (use > least || (use === least && last > ends)) continue
+      // Without this the zone that was evicted last, in the same place of the device and young, would go again and again.
+      if (use === least && last === ends && sequence > age) continue
       victim = vzone
       least = use
       ends = last
+      age = sequence
     }
     return victim
   }

@@ -54,6 +54,28 @@ describe.each(['in memory', 'on a drive'])('%s', where => {
   const device = (prng: Prng): ZonedDevice =>
     where === 'in memory' ? createMemoryDrive(GEOMETRY) : new CrashDrive(GEOMETRY, prng)
 
+  test.each([
+    undefined,
+    1e6,
+  ])('what nobody reads goes in the order in which it came: TTL %s', async ttl => {
+    const prng = Prng.fromEnvironment(`eviction order ${where}`)
+    const store = await open({ device: device(prng), now: () => 1e12, cacheBytes: 0 })
+    const count = 40_000 + prng.below(3000)
+    const value = Buffer.alloc(100)
+    for (let at = 0; at < count; at++) await store.set(`k${at}`, value, { ttl })
+    let first = -1
+    let holes = 0
+    for (let at = 0; at < count; at++) {
+      const isThere = await store.has(`k${at}`)
+      if (isThere && first < 0) first = at
+      if (!isThere && first >= 0) holes++
+    }
+    expect(holes).toBe(0)
+    expect(first).toBeGreaterThan(20_000)
+    expect(first).toBeLessThan(count - 8000)
+    await store.close()
+  })
+
   test('reinsert keeps what is read often; evict does not', async () => {
     const seed = Prng.fromEnvironment(`eviction ${where}`).seed
     const outcomes = new Map<Eviction, Outcome>()
