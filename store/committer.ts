@@ -5,6 +5,7 @@
  * again. The other way round a power cut could leave the mark without the record that stands for it, and so neither of
  * the two. Without marks one flush is enough.
  */
+import { errnoName } from '../zone-model/index.js'
 import type { Burials } from './burials.js'
 import { StoreError } from './errors.js'
 import { PAGE_BYTES } from './layout.js'
@@ -164,7 +165,8 @@ function deviceError(what: string, cause: unknown): StoreError {
   // Of a commit that nobody waited for: it has been told in words already.
   if (cause instanceof StoreError) return cause
   const isFull = (cause as { code?: unknown }).code === 'ENOSPC'
-  const why = cause instanceof Error ? cause.message : `errno ${String(cause)}`
+  // Of a device with direct access it is a negative errno.
+  const why = cause instanceof Error ? cause.message : errnoName(-Number(cause))
   const next = isFull ? '; make room in the file system that the drive is on' : ''
   return new StoreError('STORE_ERR_DEVICE', `${what}: ${why}${next}`, { cause })
 }

@@ -120,6 +120,10 @@ function commitNow(committer: Committer, { durability }: StoreSettings): void {
 }
 
 function pagesOf({ geometry }: ZonedDevice): number {
+  if (geometry.maxActive === 1) {
+    const why = 'the device lets one zone be active at a time, and a store needs two'
+    throw new StoreError('STORE_ERR_DEVICE', `${why}: of a drive that is made, raise maxActive`)
+  }
   const pages = geometry.zoneCapacityBytes / PAGE_BYTES
   const isRight =
     Number.isInteger(pages) &&

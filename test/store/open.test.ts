@@ -90,6 +90,15 @@ describe('refusals name what is wrong and what is allowed', () => {
     expect(await codeOf(open({ device: memory(), ...options }))).toMatch(message)
   })
 
+  test('a device that lets one zone be active', async () => {
+    const device = createMemoryDrive({ ...GEOMETRY, maxActive: 1, maxOpen: 1 })
+    expect(await codeOf(open({ device }))).toMatch(/^STORE_ERR_DEVICE: .*a store needs two/)
+    const two = await open({ device: createMemoryDrive({ ...GEOMETRY, maxActive: 2, maxOpen: 1 }) })
+    for (let at = 0; at < 8000; at++) await two.set(`k${at}`, 'v', at % 2 === 0 ? { ttl: 1e6 } : {})
+    await two.flush()
+    await two.close()
+  })
+
   test('keys, values and times', async () => {
     const store = await open({ device: memory() })
     expect(await codeOf(store.set('', 'v'))).toMatch(
