@@ -39,18 +39,27 @@ export class DriveReader {
       this.load(key)
       const result = this.engine.find()
       if (result !== ON_DRIVE) return use(result)
-      const locators = Array.from(this.engine.onDrive.subarray(0, this.engine.onDriveCount))
+      const locators = this.#candidates()
       const pages = await Promise.all(locators.map(locator => this.#page(locator)))
       this.load(key)
       if (this.engine.find() === FOUND) return use(FOUND)
       // What came or went meanwhile is looked at again.
-      const now = Array.from(this.engine.onDrive.subarray(0, this.engine.onDriveCount))
+      const now = this.#candidates()
       if (now.some(locator => !locators.includes(locator))) continue
       const found = this.#newest(now, locators, pages)
       const lost = now.find(locator => pages[locators.indexOf(locator)] === DAMAGED)
       if (found === MISSING && lost !== undefined) throw this.#damage(lost)
       return use(found)
     }
+  }
+
+  /**
+   * Pages that may hold the key at hand, each once: two records of a page that the index cannot tell apart are two entries of
+   * it, and what is found there must not be taken for two copies.
+   */
+  #candidates(): number[] {
+    const { onDrive, onDriveCount } = this.engine
+    return [...new Set(onDrive.subarray(0, onDriveCount))]
   }
 
   #damage(locator: number): StoreError {
@@ -90,7 +99,8 @@ export class DriveReader {
   /**
    * After a key was written: buries the copies of it on the drive that were there before, in pages that the index still names.
    */
-  async buryOlder(key: Uint8Array, locators: readonly number[]): Promise<void> {
+  async buryOlder(key: Uint8Array, found: readonly number[]): Promise<void> {
+    const locators = [...new Set(found)]
     const pages = await Promise.all(locators.map(locator => this.#page(locator)))
     this.load(key)
     const { engine } = this

@@ -323,10 +323,13 @@ describe('bad options are refused by name, value and range', () => {
     [{ zoneBytes: 4095 }, /^zoneBytes is 4095; allowed: 4096 to 281474976710656/],
     [{ zoneBytes: NaN }, /^zoneBytes is NaN/],
     [{ nowMs: NaN }, /^nowMs is NaN/],
-    [{ boundariesMs: [0.5] }, /^boundariesMs\[0\] is 0.5; allowed: 1 to 4398046511104 ms/],
-    [{ boundariesMs: [1, Infinity] }, /^boundariesMs\[1\] is Infinity/],
-    [{ boundariesMs: [5, 5] }, /^boundariesMs\[1\] is 5; allowed: more than the one before, 5/],
-    [{ count: 3, boundariesMs: [5, 6] }, /^boundariesMs is a list of 2; allowed: at most 1/],
+    [{ boundariesMs: [0.5] }, /^lifetimeBoundaries\[0\] is 0.5; allowed: 1 to 4398046511104 ms/],
+    [{ boundariesMs: [1, Infinity] }, /^lifetimeBoundaries\[1\] is Infinity/],
+    [
+      { boundariesMs: [5, 5] },
+      /^lifetimeBoundaries\[1\] is 5; allowed: more than the one before, 5/,
+    ],
+    [{ count: 3, boundariesMs: [5, 6] }, /^lifetimeBoundaries is a list of 2; allowed: at most 1/],
   ])('%j', (bad, message) => {
     let error: unknown
     try {
