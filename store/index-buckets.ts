@@ -32,6 +32,17 @@ const KEPT_MAX = 16
 /** So many must be known of every tag: at ten million objects a search has 0.01 false candidates then. */
 export const KNOWN_MIN = 13
 
+/**
+ * Free slots of all, where inserts are hard and where they are easy: parts of a round. A large table has more than eight million
+ * entries; below ten million nobody counts a tenth of a byte.
+ */
+const LEVEL_LARGE = 7
+const ROOM_SMALL = 1 / 16
+const ROOM_LARGE = 9 / 256
+const ROOM_MIN = 0.03
+const HARD_UNTIL = 0.6
+const EASY_FROM = 0.95
+
 /** Each bucket has 4 bits of state: bit 0 is set when it is full, bits 1 and 2 count the falls of `kept` that it lags behind. */
 const FULL = 1
 const LAG_SHIFT = 1
@@ -129,7 +140,8 @@ export class IndexBuckets {
     const isSplit = this.splitsOf(bucket)
     this.bucket = bucket
     this.depth = this.level + isSplit
-    this.#keep((isSplit === 0 ? this.keptLow : this.keptHigh) + this.lagOf(bucket))
+    const kept = isSplit === 0 ? this.keptLow : this.keptHigh
+    this.#keep(this.lagging === 0 ? kept : kept + this.lagOf(bucket))
   }
 
   #keep(kept: number): void {
@@ -218,6 +230,7 @@ export class IndexBuckets {
 
   /** Brings the bucket's entries to the format of today. */
   settle(bucket: number): void {
+    if (this.lagging === 0) return
     const lag = this.lagOf(bucket)
     if (lag === 0) return
     this.look(bucket)
@@ -362,13 +375,14 @@ export class IndexBuckets {
   }
 
   /**
-   * Buckets just split are drawn half as often as the others, and some can hardly be filled: in the first half of a round the
-   * table has to be emptier for inserts to find room soon.
+   * Buckets just split are drawn half as often as the others, and some can hardly be filled: for the most part of a round the
+   * table has to be emptier for inserts to find room soon. A small one can afford to be much emptier then.
    */
   #setLimit(): void {
     const slots = this.buckets * SLOTS
-    const homes = HOMES << this.level
-    const isHard = this.split > homes >>> 4 && this.split < homes >>> 1
-    this.limit = slots - (slots >>> (isHard ? 5 : 6)) - (slots >>> (isHard ? 8 : 7))
+    const part = this.split / (HOMES << this.level)
+    const most = this.level < LEVEL_LARGE ? ROOM_SMALL : ROOM_LARGE
+    const hard = part < HARD_UNTIL ? 1 : Math.max(0, (EASY_FROM - part) / (EASY_FROM - HARD_UNTIL))
+    this.limit = slots - Math.ceil(slots * (ROOM_MIN + (most - ROOM_MIN) * hard))
   }
 }
