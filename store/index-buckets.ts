@@ -43,10 +43,9 @@ const ROOM_MIN = 0.03
 const HARD_UNTIL = 0.6
 const EASY_FROM = 0.95
 
-/** Each bucket has 4 bits of state: bit 0 is set when it is full, bits 1 and 2 count the falls of `kept` that it lags behind. */
-const FULL = 1
-const LAG_SHIFT = 1
+/** By bucket two bits count the falls of `kept` that it lags behind: 16 buckets a word. */
 const LAG_MAX = 3
+const LAG_OF_ALL = 0x55555555
 
 export class IndexBuckets {
   readonly entries: Int32Array
@@ -67,7 +66,9 @@ export class IndexBuckets {
   known = KEPT_MAX
   /** Falls of `kept` since every bucket was last up to date. */
   lagging = 0
-  readonly #states: Int32Array
+  /** A bit a bucket: it is full. Looked at so often that it has to be small. */
+  readonly #full: Int32Array
+  readonly #lags: Int32Array
   /** Whole tags by slot, when `kept` is less than `known`; else empty. */
   plane = new Uint16Array(0)
   /** Bits of the largest page that was ever admitted. */
@@ -92,7 +93,8 @@ export class IndexBuckets {
     this.bucketsMax = Math.max(2 * HOMES, Math.min(wanted, HOMES << KNOWN_MIN))
     // One more than slots: see IndexLoader.
     this.entries = new Int32Array(this.bucketsMax * SLOTS + 1)
-    this.#states = new Int32Array(Math.ceil(this.bucketsMax / 8))
+    this.#full = new Int32Array(Math.ceil(this.bucketsMax / 32))
+    this.#lags = new Int32Array(Math.ceil(this.bucketsMax / 16))
     this.#setLimit()
   }
 
@@ -100,7 +102,7 @@ export class IndexBuckets {
   get memoryBytes(): { entries: number; states: number; plane: number } {
     const slots = this.buckets * SLOTS
     const plane = this.plane.length === 0 ? 0 : slots * 2
-    return { entries: slots * 4, states: Math.ceil(this.buckets / 2), plane }
+    return { entries: slots * 4, states: Math.ceil((this.buckets * 3) / 8), plane }
   }
 
   /** The bucket of a hash. Without a branch, which nothing could predict. */
@@ -116,23 +118,23 @@ export class IndexBuckets {
   }
 
   isFull(bucket: number): boolean {
-    return ((this.#states[bucket >>> 3]! >>> ((bucket & 7) << 2)) & FULL) !== 0
+    return ((this.#full[bucket >>> 5]! >>> (bucket & 31)) & 1) !== 0
   }
 
   setFull(bucket: number): void {
-    this.#states[bucket >>> 3]! |= FULL << ((bucket & 7) << 2)
+    this.#full[bucket >>> 5]! |= 1 << (bucket & 31)
   }
 
   setRoom(bucket: number): void {
-    this.#states[bucket >>> 3]! &= ~(FULL << ((bucket & 7) << 2))
+    this.#full[bucket >>> 5]! &= ~(1 << (bucket & 31))
   }
 
   lagOf(bucket: number): number {
-    return (this.#states[bucket >>> 3]! >>> (((bucket & 7) << 2) + LAG_SHIFT)) & LAG_MAX
+    return (this.#lags[bucket >>> 4]! >>> ((bucket & 15) << 1)) & LAG_MAX
   }
 
   #setNoLag(bucket: number): void {
-    this.#states[bucket >>> 3]! &= ~(LAG_MAX << (((bucket & 7) << 2) + LAG_SHIFT))
+    this.#lags[bucket >>> 4]! &= ~(LAG_MAX << ((bucket & 15) << 1))
   }
 
   /** How the bucket's entries are to be read. */
@@ -172,7 +174,8 @@ export class IndexBuckets {
    */
   slotToMove(bucket: number, start: number): number {
     const { entries, pageBits, mask, split, plane } = this
-    const states = this.#states
+    const full = this.#full
+    const offsets = OFFSETS
     const shift = HOME_BITS + this.depth
     const isInPlane = this.kept < this.known
     const home = bucket & HOME_MASK
@@ -183,10 +186,10 @@ export class IndexBuckets {
         ? (plane[at]! << HOME_BITS) | home
         : ((kept >>> JUMP_BITS) << shift) | bucket
       // As in `locate`, which would load all that is loaded above for each slot.
-      const hash2 = hash ^ OFFSETS[kept & JUMP_MASK]!
+      const hash2 = hash ^ offsets[kept & JUMP_MASK]!
       const low = hash2 & mask
       const other = low | (hash2 & (mask + 1) & ((low - split) >> 31))
-      if (((states[other >>> 3]! >>> ((other & 7) << 2)) & FULL) === 0) {
+      if (((full[other >>> 5]! >>> (other & 31)) & 1) === 0) {
         this.other = other
         return at
       }
@@ -266,11 +269,11 @@ export class IndexBuckets {
   /** All entries are to keep a tag bit less. */
   #fall(): void {
     if (this.lagging === LAG_MAX) this.settleSome(this.buckets)
-    const states = this.#states
-    const end = Math.ceil(this.buckets / 8)
+    const lags = this.#lags
+    const end = Math.ceil(this.buckets / 16)
     // In an empty table nothing has another format.
     if (this.stored > 0) {
-      for (let i = 0; i < end; i++) states[i] = states[i]! + (0x11111111 << LAG_SHIFT)
+      for (let i = 0; i < end; i++) lags[i] = lags[i]! + LAG_OF_ALL
       this.lagging++
       this.#settled = 0
     }
@@ -302,7 +305,8 @@ export class IndexBuckets {
 
   /** Makes an empty table large enough for so many entries, as far as it can be. No bucket lags. */
   reserve(count: number): void {
-    this.#states.fill(0, 0, Math.ceil(this.buckets / 8))
+    this.#full.fill(0, 0, Math.ceil(this.buckets / 32))
+    this.#lags.fill(0, 0, Math.ceil(this.buckets / 16))
     this.lagging = 0
     while (this.limit < count && this.canGrow) {
       const round = (HOMES << this.level) - this.split
@@ -313,12 +317,12 @@ export class IndexBuckets {
 
   /** Of a table that others have filled: how many entries each bucket has. */
   count(counts: Uint8Array): void {
-    const states = this.#states
+    const full = this.#full
     let stored = 0
     for (let bucket = 0; bucket < counts.length; bucket++) {
       const count = counts[bucket]!
       stored += count
-      states[bucket >>> 3]! |= (count === SLOTS ? FULL : 0) << ((bucket & 7) << 2)
+      full[bucket >>> 5]! |= (count === SLOTS ? 1 : 0) << (bucket & 31)
     }
     this.stored = stored
   }

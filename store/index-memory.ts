@@ -5,7 +5,7 @@
 /** Bytes in use. What is only reserved is not among them. */
 export interface IndexMemory {
   readonly entries: number
-  /** Four bits a bucket. */
+  /** Three bits a bucket. */
   readonly states: number
   /** Bits of tags that had no room in the entries: 0 unless locators are large and objects few. */
   readonly plane: number
