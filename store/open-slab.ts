@@ -44,6 +44,10 @@ const deadlines = new Float64Array(SLOTS_MAX)
 /** By width of their column: what differences of deadlines are below. */
 const DELTAS = Float64Array.from({ length: 7 }, (_, width) => 256 ** width)
 
+/** Of `takeAsItIs`. */
+const FULL = -1
+const CHANGES = -2
+
 /** How many slots a page has when `columns` bytes stand beside each. */
 function slotsThatFit(slotBytes: number, classSlots: number, columns: number): number {
   const room = PAGE_BYTES - SLAB_HEADER_BYTES - bitmapBytes(classSlots)
@@ -78,7 +82,7 @@ function freeWithin(bytes: Uint8Array, base: number, from: number, end: number):
     let free = ~bytes[base + SLAB_HEADER_BYTES + at]! & 0xff
     if (at === from >>> 3) free &= 0xff << (from & 7)
     if (free === 0) continue
-    const slot = (at << 3) + 31 - Math.clz32(free & -free)
+    const slot = (at << 3) + lowestBit(free)
     return slot < end ? slot : -1
   }
   return -1
@@ -118,41 +122,92 @@ export function takeSlot(
 ): number {
   const { bytes, view } = stage
   const base = page * PAGE_BYTES
-  const fits =
-    fitsAsItIs(view, base, keyBytes, valueBytes, cells) ||
-    fitColumns(stage, page, keyBytes, valueBytes, cells)
-  if (!fits) return -1
-  const slots = bytes[base + AT_SLOTS]!
-  const slot = freeSlot(bytes, base, firstSlot(place, tag, slots), slots)
+  if (bytes[base + AT_KEY_BYTES] === 0) beginRecords(view, base, keyBytes, valueBytes, cells)
+  let slot = takeAsItIs(view, base, keyBytes, valueBytes, place, tag, cells)
+  if (slot === CHANGES) {
+    if (!fitColumns(stage, page, keyBytes, valueBytes, cells)) return -1
+    const slots = bytes[base + AT_SLOTS]!
+    slot = freeSlot(bytes, base, firstSlot(place, tag, slots), slots)
+    if (slot < 0) return -1
+    bytes[base + SLAB_HEADER_BYTES + (slot >>> 3)]! |= 1 << (slot & 7)
+    writeColumns(view, base, slot, keyBytes, valueBytes, cells[DEADLINE]!)
+  }
   if (slot < 0) return -1
-  bytes[base + SLAB_HEADER_BYTES + (slot >>> 3)]! |= 1 << (slot & 7)
-  writeColumns(view, base, slot, keyBytes, valueBytes, cells[DEADLINE]!)
   stage.places[page * SLOTS_MAX + slot] = place
   stage.tags[page * SLOTS_MAX + slot] = tag
   return slot
 }
 
-/** Whether a slab takes such a record without a change of its columns: most do. It has records already. */
-function fitsAsItIs(
+/** What the first record says for all. No key has 0 bytes: that is a slab that never had one. */
+function beginRecords(
   view: DataView,
   base: number,
   keyBytes: number,
   valueBytes: number,
   cells: Float64Array,
-): boolean {
-  const widths = view.getUint8(base + AT_WIDTHS)
-  if (keyWidthOf(widths) === 0 && keyBytes !== view.getUint8(base + AT_KEY_BYTES)) return false
-  const valueWidth = valueWidthOf(widths)
-  if (valueWidth === 0) {
-    if (valueBytes !== view.getUint16(base + AT_VALUE_BYTES, true)) return false
-  } else if (valueWidth === 1) {
-    if (view.getUint16(base + AT_SLOT_BYTES, true) - keyBytes - valueBytes > 255) return false
-  }
+): void {
   const time = cells[DEADLINE]!
-  const first = firstDeadline(view, base)
-  if (time === Number.POSITIVE_INFINITY || first === 0) return false
-  const delta = time - first
-  return delta >= 0 && delta < DELTAS[deadlineWidthOf(widths)]!
+  view.setUint8(base + AT_KEY_BYTES, keyBytes)
+  view.setUint16(base + AT_VALUE_BYTES, valueBytes, true)
+  if (time === Number.POSITIVE_INFINITY) return
+  const high = Math.floor(time / 2 ** 32)
+  view.setUint32(base + AT_DEADLINE, time - high * 2 ** 32, true)
+  view.setUint16(base + AT_DEADLINE + 4, high, true)
+}
+
+/**
+ * As `takeSlot`, of a slab that takes such a record without a change of its columns, which most do: the header is read once, by
+ * words. FULL, or CHANGES: nothing was done, and it is to be seen whether columns can change, or there are more slots than bits
+ * of a word.
+ */
+function takeAsItIs(
+  view: DataView,
+  base: number,
+  keyBytes: number,
+  valueBytes: number,
+  place: number,
+  tag: number,
+  cells: Float64Array,
+): number {
+  const head = view.getInt32(base + AT_SLOTS, true)
+  const slots = head & 0xff
+  const widths = (head >>> 8) & 0xff
+  const deadlineWidth = deadlineWidthOf(widths)
+  if (slots > 32 || deadlineWidth > 3) return CHANGES
+  if (keyWidthOf(widths) === 0 && keyBytes !== ((head >>> 16) & 0xff)) return CHANGES
+  const valueWidth = valueWidthOf(widths)
+  const free = view.getUint16(base + AT_SLOT_BYTES, true) - keyBytes - valueBytes
+  if (valueWidth === 0) {
+    if (valueBytes !== view.getUint16(base + AT_VALUE_BYTES, true)) return CHANGES
+  } else if (valueWidth === 1 && free > 255) return CHANGES
+  const time = cells[DEADLINE]!
+  const first =
+    view.getUint32(base + AT_DEADLINE, true) +
+    view.getUint16(base + AT_DEADLINE + 4, true) * 2 ** 32
+  let delta = 0
+  if (first !== 0) {
+    const after = time - first
+    if (after < 0 || after >= DELTAS[deadlineWidth]!) return CHANGES
+    delta = after | 0
+  } else if (time !== Number.POSITIVE_INFINITY) return CHANGES
+  const used = view.getInt32(base + SLAB_HEADER_BYTES, true)
+  const open = ~used & (-1 >>> (32 - slots))
+  if (open === 0) return FULL
+  const later = open & (-1 << firstSlot(place, tag, slots))
+  const slot = lowestBit(later === 0 ? open : later)
+  const byte = (used >>> (slot & ~7)) | (1 << (slot & 7))
+  view.setUint8(base + SLAB_HEADER_BYTES + (slot >>> 3), byte)
+  let at = base + SLAB_HEADER_BYTES + bitmapBytes(head >>> 24) + slot * columnBytes(widths)
+  if (keyWidthOf(widths) !== 0) view.setUint8(at++, keyBytes)
+  if (valueWidth === 1) view.setUint8(at, free)
+  else if (valueWidth === 2) view.setUint16(at, free, true)
+  at += valueWidth
+  for (let i = 0; i < deadlineWidth; i++) view.setUint8(at + i, delta >>> (8 * i))
+  return slot
+}
+
+function lowestBit(word: number): number {
+  return 31 - Math.clz32(word & -word)
 }
 
 function firstDeadline(view: DataView, base: number): number {
