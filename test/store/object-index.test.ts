@@ -3,7 +3,6 @@
  * what is rare: many entries of one hash, locators that outgrow their bits, tables that double, ids that come back.
  */
 import { describe, expect, test } from 'vitest'
-import { IndexBuckets } from '../../store/index-buckets.js'
 import { ObjectIndex } from '../../store/object-index.js'
 import { Prng } from '../fakes/prng.js'
 import { Crowd, HASHES } from './index-crowd.js'
@@ -195,22 +194,6 @@ function run(pair: Pair): void {
 }
 
 describe('growth', () => {
-  test('from ten million entries on a table of 4.16 bytes an entry, and a small one of 4.31', () => {
-    const buckets = new IndexBuckets(80_000_000)
-    const bytesAt = (count: number): number => {
-      buckets.reserve(count)
-      expect(buckets.limit).toBeGreaterThanOrEqual(count)
-      const { entries, states, plane } = buckets.memoryBytes
-      return (entries + states + plane) / count
-    }
-    for (let count = 70_000; count < 8_000_000; count *= 1.01) {
-      expect(bytesAt(Math.floor(count))).toBeLessThan(4.31)
-    }
-    for (let count = 10_000_000; count < 80_000_000; count *= 1.003) {
-      expect(bytesAt(Math.floor(count))).toBeLessThan(4.182)
-    }
-  })
-
   test('a dense table: hardly a candidate in vain, and all are found', () => {
     const crowd = new Crowd(16384, 20, 300_000)
     const zone = crowd.index.openZone()
