@@ -4,7 +4,17 @@
  * Every call does all or rejects, and rejects with what Node's fs rejects with (`code`, `errno`). Nothing is durable before
  * the sync that follows it; what a call has done before a sync may be on the disk, in any part, in units of 512 bytes.
  */
-import { close, fdatasync, fstat, fsync, ftruncate, mkdir, open, readdir, rename } from 'node:fs'
+import {
+  close,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncate,
+  mkdir,
+  open,
+  readdir,
+  rename,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { readAt, writeAt } from './transfer.js'
 
@@ -37,7 +47,6 @@ const fs = {
   close: promisify(close),
   fdatasync: promisify(fdatasync),
   fsync: promisify(fsync),
-  fstat: promisify(fstat),
   ftruncate: promisify(ftruncate),
   mkdir: promisify(mkdir),
   open: promisify(open),
@@ -60,8 +69,9 @@ class NodeFile implements DriveFile {
     return fs.ftruncate(this.fd, bytes)
   }
 
+  /** At once: of an open file the kernel knows it, and a start asks for every zone's. */
   async size(): Promise<number> {
-    return (await fs.fstat(this.fd)).size
+    return fstatSync(this.fd).size
   }
 
   sync(): Promise<void> {

@@ -179,15 +179,14 @@ export function isWholeIndex(bytes: Uint8Array): boolean {
 
 /** What {@link readIndex} tells, in the order of the pages. */
 export interface IndexReader {
-  /** Called for each slab and run; `pages` is 1 for a slab. Its hashes are those from the `first`-th on of the group. */
-  onPage(page: number, pages: number, records: number, first: number): void
+  /** Called for each slab and run; `pages` is 1 for a slab. */
+  onPage(page: number, pages: number, records: number): void
   onMarks(page: number): void
 }
 
 /** Goes through an index that has been checked with {@link isWholeIndex}. */
 export function readIndex(bytes: Uint8Array, trailer: GroupTrailer, reader: IndexReader): void {
   let page = trailer.firstPage
-  let record = 0
   for (let at = 0; at < trailer.itemBytes; at++) {
     const item = bytes[at]!
     const isRun = item === ITEM_RUN
@@ -195,28 +194,80 @@ export function readIndex(bytes: Uint8Array, trailer: GroupTrailer, reader: Inde
     if (isRun) at += 4
     const records = isRun ? 1 : item >= ITEM_NOTHING ? 0 : item
     if (item === ITEM_MARKS) reader.onMarks(page)
-    else if (item !== ITEM_NOTHING) reader.onPage(page, pages, records, record)
-    record += records
+    else if (item !== ITEM_NOTHING) reader.onPage(page, pages, records)
     page += pages
   }
 }
 
-/** Reads the hashes of `count` records, from the `first`-th of the group on, to two columns, from `at` on. `view`: of the index. */
+/** Whether marks are among the pages. Sometimes it says so when there are none. */
+export function mayHoldMarks(bytes: Uint8Array, { itemBytes }: GroupTrailer): boolean {
+  return bytes.subarray(0, itemBytes).includes(ITEM_MARKS)
+}
+
+/** The slabs and runs of a group that have records, in the order of their pages, which is that of the hashes: columns. */
+export class GroupPages {
+  count = 0
+  /** The first page of each in its zone, how many pages it has, and records. */
+  pages = new Int32Array(GROUP_PAGES)
+  lengths = new Int32Array(GROUP_PAGES)
+  records = new Int32Array(GROUP_PAGES)
+
+  /** Reads an index that has been checked with {@link isWholeIndex}. One loop: a restart has no time to compile more. */
+  read(bytes: Uint8Array, { firstPage, itemBytes }: GroupTrailer): void {
+    if (itemBytes > this.pages.length) this.#widen(itemBytes)
+    const { pages, lengths, records } = this
+    let page = firstPage
+    let count = 0
+    for (let at = 0; at < itemBytes; at++) {
+      const item = bytes[at]!
+      let length = 1
+      let found = item < ITEM_NOTHING ? item : 0
+      if (item === ITEM_RUN) {
+        length = readU32(bytes, at + 1)
+        at += 4
+        found = 1
+      }
+      pages[count] = page
+      lengths[count] = length
+      records[count] = found
+      if (found > 0) count++
+      page += length
+    }
+    this.count = count
+  }
+
+  /** The same, of pages of which no index speaks yet. */
+  take(found: readonly { page: number; pages: number; records: number }[]): void {
+    if (found.length > this.pages.length) this.#widen(found.length)
+    this.count = 0
+    for (const { page, pages, records } of found) {
+      if (records === 0) continue
+      this.pages[this.count] = page
+      this.lengths[this.count] = pages
+      this.records[this.count++] = records
+    }
+  }
+
+  #widen(count: number): void {
+    this.pages = new Int32Array(count)
+    this.lengths = new Int32Array(count)
+    this.records = new Int32Array(count)
+  }
+}
+
+/** Reads the hashes of a whole group to two columns. */
 export function readHashes(
-  view: DataView,
+  bytes: Uint8Array,
   { itemBytes, records }: GroupTrailer,
-  first: number,
-  count: number,
   places: Int32Array,
   tags: Int32Array,
-  at: number,
 ): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const highAt = itemBytes + records * 4
-  for (let i = 0; i < count; i++) {
-    const record = first + i
-    const low = view.getUint32(itemBytes + record * 4, true)
-    const high = (view.getUint8(highAt + (record >>> 1)) >>> ((record & 1) * 4)) & 15
-    places[at + i] = low & 0x3ffff
-    tags[at + i] = (low >>> 18) | (high << 14)
+  for (let i = 0; i < records; i++) {
+    const low = view.getUint32(itemBytes + i * 4, true)
+    const high = (view.getUint8(highAt + (i >>> 1)) >>> ((i & 1) * 4)) & 15
+    places[i] = low & 0x3ffff
+    tags[i] = (low >>> 18) | (high << 14)
   }
 }

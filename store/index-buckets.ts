@@ -20,9 +20,9 @@
 
 import { HOME_BITS, JUMP_BITS, OFFSETS } from './index-offsets.js'
 
-export const SLOTS = 16
+export const SLOT_BITS = 4
+export const SLOTS = 1 << SLOT_BITS
 export const PAGE_BITS_MAX = 32 - JUMP_BITS
-export const TAG_BITS = 18
 const HOMES = 1 << HOME_BITS
 const HOME_MASK = HOMES - 1
 const JUMP_MASK = (1 << JUMP_BITS) - 1
@@ -91,8 +91,8 @@ export class IndexBuckets {
   constructor(entriesMax: number) {
     const wanted = Math.ceil((entriesMax * 17) / 16 / SLOTS)
     this.bucketsMax = Math.max(2 * HOMES, Math.min(wanted, HOMES << KNOWN_MIN))
-    // One more than slots: see IndexLoader.
-    this.entries = new Int32Array(this.bucketsMax * SLOTS + 1)
+    // One more than slots: see IndexLoader. V8 does not count shared memory: so what is only reserved sets off no collections.
+    this.entries = new Int32Array(new SharedArrayBuffer(4 * (this.bucketsMax * SLOTS + 1)))
     this.#full = new Int32Array(Math.ceil(this.bucketsMax / 32))
     this.#lags = new Int32Array(Math.ceil(this.bucketsMax / 16))
     this.#setLimit()
@@ -315,14 +315,13 @@ export class IndexBuckets {
     }
   }
 
-  /** Of a table that others have filled: how many entries each bucket has. */
-  count(counts: Uint8Array): void {
+  /** Of a table that others have filled with `stored` entries: how many each bucket has, and zeros up to a multiple of 32. */
+  count(counts: Uint8Array, stored: number): void {
     const full = this.#full
-    let stored = 0
-    for (let bucket = 0; bucket < counts.length; bucket++) {
-      const count = counts[bucket]!
-      stored += count
-      full[bucket >>> 5]! |= (count === SLOTS ? 1 : 0) << (bucket & 31)
+    for (let at = 0; at < counts.length; at += 32) {
+      let word = 0
+      for (let i = 0; i < 32; i++) word |= (counts[at + i]! >>> SLOT_BITS) << i
+      full[at >>> 5]! |= word
     }
     this.stored = stored
   }

@@ -3,14 +3,17 @@
  *
  * First all pages are told, with the number of their entries: so the size of the table and the bits that pages need are known
  * when it begins. Then come the entries. Each goes to that of its two buckets that has more room, which keeps buckets so even
- * that one in fifty finds both full. To decide it, a byte a bucket is looked at, and these stay in the processor's caches. What
- * is to be written is collected by parts of the table, and written a part at a time, while the caches hold it. Those that are
+ * that one in fifty finds both full. To decide it, a byte a bucket is looked at, and these stay in the processor's caches. Of a
+ * table that these cannot hold, what is to be written is collected by parts of it, and written a part at a time. Those that are
  * late push out others in the end.
+ *
+ * At a million entries most of this code runs for a few milliseconds before it is compiled: so few loops, and no more in them
+ * than must be.
  *
  * Guarantee: after `ObjectIndex.finishLoad` the index is as if the entries had been inserted one by one. Until then nothing else
  * may be asked of it. Memory meanwhile: about a byte an entry.
  */
-import { type IndexBuckets, KNOWN_MIN, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
+import { type IndexBuckets, KNOWN_MIN, PAGE_BITS_MAX, SLOT_BITS, SLOTS } from './index-buckets.js'
 import {
   HOME_BITS,
   HOME_OFFSETS,
@@ -24,9 +27,10 @@ import type { IndexZones } from './index-zones.js'
 const HOME_MASK = (1 << HOME_BITS) - 1
 const JUMP_MASK = (1 << JUMP_BITS) - 1
 const KNOWN_MASK = (1 << KNOWN_MIN) - 1
-const SLOT_BITS = 4
 const LATE_WORDS = 3
 const BATCH = 1024
+/** A table of so many slots, 8 MiB, is written to at once: a processor's caches hold it. */
+export const DIRECT_SLOTS_MAX = 2 ** 21
 /** Slots of a part of the table: a quarter of a megabyte, which the processor's caches and its table of pages hold. */
 const PART_BITS = 16
 /** What is written to a part at once, more or less. */
@@ -38,31 +42,39 @@ const LATE_SHARE = 1 / 32
 const STEPS_MEAN_MAX = 32
 
 export class IndexLoader {
-  /** What waits to be entered: see `room`. */
-  readonly places = new Int32Array(BATCH)
-  readonly tags = new Int32Array(BATCH)
-  readonly #pages = new Int32Array(BATCH)
-  #waiting = 0
+  /** What is to be entered next, as `enter` says: columns, as long as `hold` was asked for. */
+  places = new Int32Array(BATCH)
+  tags = new Int32Array(BATCH)
+  /** As `pageOf` gives them. */
+  pages = new Int32Array(BATCH)
+  /** Entries that came. */
+  #entered = 0
   readonly #buckets: IndexBuckets
   readonly #zones: IndexZones
-  /** Entries of each bucket. */
+  /** Entries of each bucket; a few more zeros, to be read 32 at a time. */
   #counts = new Uint8Array(0)
   /** The slot behind the last bucket: for what has no slot. */
   #nowhere = 0
+  /** Whether what is to be written is collected first. */
+  #isCollected = false
   /** By part of the table: slots with what is to be written there, and how many they are. */
   #writes = new Int32Array(0)
   #writeCounts = new Int32Array(0)
-  /** Place, tag and page of each entry that found no room. */
+  /** Place, tag (as much of it as the table keeps) and page of each entry that found no room. */
   #late = new Int32Array(0)
   lateCount = 0
-  /** So many bits of a late tag are right. */
-  lateKnown = TAG_BITS
+  /** So many more may be pushed out; -1: nobody has looked yet. */
+  #steps = -1
   #random = 0x2545f491 | 0
   #told = 0
   #pageMax = 0
 
   /** The buckets are empty. */
-  constructor(buckets: IndexBuckets, zones: IndexZones) {
+  constructor(
+    buckets: IndexBuckets,
+    zones: IndexZones,
+    private readonly directSlotsMax = DIRECT_SLOTS_MAX,
+  ) {
     this.#buckets = buckets
     this.#zones = zones
   }
@@ -81,9 +93,10 @@ export class IndexLoader {
     // The size first: a small table has few bits for large pages.
     buckets.reserve(this.#told)
     buckets.admit(this.#pageMax)
-    this.#counts = new Uint8Array(buckets.buckets)
+    this.#counts = new Uint8Array((buckets.buckets + 31) & ~31)
     this.#nowhere = buckets.buckets * SLOTS
-    const parts = (this.#nowhere >>> PART_BITS) + 1
+    this.#isCollected = this.#nowhere > this.directSlotsMax
+    const parts = this.#isCollected ? (this.#nowhere >>> PART_BITS) + 1 : 0
     this.#writeCounts = new Int32Array(parts)
     this.#writes = new Int32Array(parts * PART_WORDS)
     this.#late = new Int32Array((Math.ceil(this.#told * LATE_SHARE) + BATCH + 1) * LATE_WORDS)
@@ -94,47 +107,43 @@ export class IndexLoader {
     return this.#zones.pageOf(locator)
   }
 
-  /** Room for `count` entries, BATCH at most: where in `places` and `tags` they are to be written, before `take`. */
-  room(count: number): number {
-    if (this.#waiting + count > BATCH) this.#enterBatch()
-    return this.#waiting
+  /** Makes the columns long enough for so many entries; what was in them is lost. */
+  hold(count: number): void {
+    if (count <= this.places.length) return
+    this.places = new Int32Array(count)
+    this.tags = new Int32Array(count)
+    this.pages = new Int32Array(count)
   }
 
-  /** The entries that were written to that room are of this page. */
-  take(count: number, page: number): void {
-    const end = this.#waiting + count
-    for (let i = this.#waiting; i < end; i++) this.#pages[i] = page
-    this.#waiting = end
-  }
-
-  put(place: number, tag: number, page: number): void {
-    const at = this.room(1)
-    this.places[at] = place
-    this.tags[at] = tag
-    this.take(1, page)
+  /** Enters the first `count` of the columns. */
+  enter(count: number): void {
+    this.#entered += count
+    for (let from = 0; from < count; from += BATCH) {
+      this.#enterBatch(from, count - from < BATCH ? count : from + BATCH)
+      if (this.#isCollected) this.#write(PART_ENTRIES - BATCH)
+    }
   }
 
   /**
-   * Enters what waits. What is decided by chance for each entry is calculated, not branched upon: no processor can predict it,
+   * Enters `from` to `end` of the columns, BATCH at most. What is decided by chance for each entry is calculated, not branched upon: no processor can predict it,
    * and the compiler would begin again with each branch that was never taken before.
    */
-  #enterBatch(): void {
-    const { places, tags } = this
+  #enterBatch(from: number, end: number): void {
+    const { places, tags, pages } = this
     const counts = this.#counts
-    const pages = this.#pages
     const writes = this.#writes
     const writeCounts = this.#writeCounts
     const nowhere = this.#nowhere
-    const { level, split, mask, keptLow, keptHigh, known, plane } = this.#buckets
+    const isCollected = this.#isCollected
+    const { entries, level, split, mask, keptLow, keptHigh, known, plane } = this.#buckets
     // Bits of the tag in an entry: of a bucket that is not split, and how many more of one that is.
     const bits = widthOf(keptLow, level)
     const bitsMore = widthOf(keptHigh, level + 1) - bits
     const isInPlane = keptLow < known || keptHigh < known
-    const count = this.#waiting
-    if ((this.lateCount + count + 1) * LATE_WORDS > this.#late.length) this.#widenLate()
+    if ((this.lateCount + end - from + 1) * LATE_WORDS > this.#late.length) this.#widenLate()
     const late = this.#late
     let lateAt = this.lateCount * LATE_WORDS
-    for (let i = 0; i < count; i++) {
+    for (let i = from; i < end; i++) {
       const place = places[i]!
       const tag = tags[i]!
       const page = pages[i]!
@@ -165,16 +174,17 @@ export class IndexLoader {
       const width = bits + (bitsMore & -more)
       const rest = (ours >>> (HOME_BITS + level + more)) & ((1 << width) - 1)
       const at = isLate === 0 ? bucket * SLOTS + before : nowhere
-      const part = at >>> PART_BITS
-      const writeAt = part * PART_WORDS + writeCounts[part]! * 2
-      writeCounts[part]!++
-      writes[writeAt] = at
-      writes[writeAt + 1] = (((rest << JUMP_BITS) | jump) << (PAGE_BITS_MAX - width)) | page
+      const entry = (((rest << JUMP_BITS) | jump) << (PAGE_BITS_MAX - width)) | page
       if (isInPlane) plane[at] = ours >>> HOME_BITS
+      if (isCollected) {
+        const part = at >>> PART_BITS
+        const writeAt = part * PART_WORDS + writeCounts[part]! * 2
+        writeCounts[part]!++
+        writes[writeAt] = at
+        writes[writeAt + 1] = entry
+      } else entries[at] = entry
     }
     this.lateCount = lateAt / LATE_WORDS
-    this.#waiting = 0
-    this.#write(PART_ENTRIES - BATCH)
   }
 
   /** Writes to the parts of the table for which more than this waits to be written. */
@@ -196,8 +206,7 @@ export class IndexLoader {
    * and lets that one wait. (Cuckoo hashing, a step of each walk at a time.)
    */
   #pushOut(count: number): void {
-    const { places, tags } = this
-    const pages = this.#pages
+    const { places, tags, pages } = this
     const late = this.#late
     const counts = this.#counts
     const { entries, level, split, mask, keptLow, keptHigh } = this.#buckets
@@ -238,7 +247,6 @@ export class IndexLoader {
       pages[i] = out & ((1 << pageBits) - 1)
     }
     this.#random = state
-    this.#waiting = count
   }
 
   #widenLate(): void {
@@ -247,24 +255,31 @@ export class IndexLoader {
     this.#late = wider
   }
 
-  /** All entries have come: the buckets know what is in them, but for what is late for good. */
-  close(): void {
-    const buckets = this.#buckets
-    this.#enterBatch()
+  /** When all entries have come: finds room for some of the late. False when nothing is left to do, but `close`. */
+  settleSome(): boolean {
+    if (this.#steps < 0) this.#beginSteps()
+    if (this.#steps <= 0 || this.lateCount === 0) return false
+    const count = this.lateCount < BATCH ? this.lateCount : BATCH
+    this.#steps = this.#steps > count ? this.#steps - count : 0
+    if (this.#isCollected) this.#write(0)
+    this.#pushOut(count)
+    this.#enterBatch(0, count)
+    return true
+  }
+
+  #beginSteps(): void {
+    const { keptLow, keptHigh, known } = this.#buckets
     // With a plane, what is pushed out is more than is in an entry.
-    const isInPlane = buckets.keptLow < buckets.known || buckets.keptHigh < buckets.known
-    let steps = isInPlane ? 0 : this.lateCount * STEPS_MEAN_MAX
-    if (steps > 0) this.lateKnown = Math.min(buckets.keptLow, buckets.keptHigh)
-    while (steps > 0 && this.lateCount > 0) {
-      const count = Math.min(this.lateCount, BATCH)
-      steps -= count
-      this.#write(0)
-      this.#pushOut(count)
-      this.#enterBatch()
-    }
-    this.#write(0)
-    buckets.entries[this.#nowhere] = 0
-    buckets.count(this.#counts)
+    const isInPlane = keptLow < known || keptHigh < known
+    this.#steps = isInPlane ? 0 : this.lateCount * STEPS_MEAN_MAX
+  }
+
+  /** After the last entry: the buckets know what is in them, but for what is late for good. */
+  close(): void {
+    while (this.settleSome());
+    if (this.#isCollected) this.#write(0)
+    this.#buckets.entries[this.#nowhere] = 0
+    this.#buckets.count(this.#counts, this.#entered - this.lateCount)
   }
 
   latePlace(i: number): number {

@@ -21,6 +21,7 @@ export class IndexPlacer {
   #hash = 0
   #jump = 0
   #page = 0
+  /** Of one that was pushed out: so many bits of its tag are right. */
   #known = 0
 
   constructor(buckets: IndexBuckets, zones: IndexZones, spill: IndexSpill) {
@@ -29,8 +30,8 @@ export class IndexPlacer {
     this.#spill = spill
   }
 
-  /** The entry is in the table afterwards, or in the spill. `known`: so many bits of the tag are right. */
-  place(hash: number, jump: number, page: number, known: number): void {
+  /** The entry is in the table afterwards. Another one may be in the spill, of whose tag less is known. */
+  place(hash: number, jump: number, page: number): void {
     const buckets = this.#buckets
     const first = buckets.locate(hash)
     if (!buckets.isFull(first)) {
@@ -46,7 +47,6 @@ export class IndexPlacer {
     this.#hash = hash
     this.#jump = jump
     this.#page = page
-    this.#known = known
     if (this.#shift(first)) return
     this.#hash = hash2
     if (this.#shift(second)) return
@@ -136,9 +136,8 @@ export class IndexPlacer {
     const hash = spill.hashOf(0)
     const jump = spill.jumpOf(0)
     const page = spill.pageOf(0)
-    const known = spill.knownOf(0)
     spill.remove(0)
     if (this.#zones.isStale(page)) this.#zones.forget(page)
-    else this.place(hash, jump, page, known)
+    else this.place(hash, jump, page)
   }
 }

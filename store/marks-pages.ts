@@ -1,7 +1,7 @@
 /**
  * The pages of marks in a zone, found by its indexes, and behind the last of them one by one.
  */
-import { type IndexReader, readIndex } from './group-index.js'
+import { type IndexReader, mayHoldMarks, readIndex } from './group-index.js'
 import { KIND_MARKS, kindOf, PAGE_BYTES } from './layout.js'
 import type { ScannedZone, ZoneScanner } from './zone-scan.js'
 
@@ -32,7 +32,9 @@ export async function* indexedMarksPages(
 ): AsyncGenerator<MarksPage> {
   const pages: number[] = []
   const reader: IndexReader = { onPage() {}, onMarks: page => pages.push(page) }
-  for (const { index, trailer } of groups) readIndex(index, trailer, reader)
+  for (const { index, trailer } of groups) {
+    if (mayHoldMarks(index, trailer)) readIndex(index, trailer, reader)
+  }
   for (let at = 0; at < pages.length; ) {
     const first = pages[at]!
     let length = 1

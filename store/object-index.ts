@@ -12,8 +12,8 @@
  * nothing here allocates, but in the rare moments when the spill or the plane grows; one thread.
  * How entries are laid out is in index-buckets.ts, how room is made for them in index-placer.ts.
  */
-import { IndexBuckets, PAGE_BITS_MAX, SLOTS, TAG_BITS } from './index-buckets.js'
-import { IndexLoader } from './index-loader.js'
+import { IndexBuckets, PAGE_BITS_MAX, SLOTS } from './index-buckets.js'
+import { DIRECT_SLOTS_MAX, IndexLoader } from './index-loader.js'
 import type { IndexMemory } from './index-memory.js'
 import { HOME_BITS, hashOf, JUMP_BITS, OFFSETS } from './index-offsets.js'
 import { IndexPlacer } from './index-placer.js'
@@ -193,13 +193,12 @@ export class ObjectIndex {
     if (buckets.lagging > 0) buckets.settleSome(1)
     const page = zones.note(locator)
     buckets.admit(page)
-    this.#place(place, tag, page, TAG_BITS)
+    this.#place(place, tag, page)
     return true
   }
 
-  /** `known`: so many bits of the tag are right. */
-  #place(place: number, tag: number, page: number, known: number): void {
-    this.#placer.place(hashOf(place, tag), place >>> HOME_BITS, page, known)
+  #place(place: number, tag: number, page: number): void {
+    this.#placer.place(hashOf(place, tag), place >>> HOME_BITS, page)
     if (this.#spill.count > 0) this.#relieve()
   }
 
@@ -307,20 +306,23 @@ export class ObjectIndex {
     return known
   }
 
-  /** To enter very many at once; `finishLoad` has to follow. Only for an index in which nothing is. */
-  beginLoad(): IndexLoader {
+  /**
+   * To enter very many at once; `finishLoad` has to follow. Only for an index in which nothing is. A table of more slots than
+   * `directSlotsMax` is written part by part.
+   */
+  beginLoad(directSlotsMax = DIRECT_SLOTS_MAX): IndexLoader {
     if (this.#buckets.stored + this.#spill.count > 0) throw new Error('a load into a full index')
-    return new IndexLoader(this.#buckets, this.#zones)
+    return new IndexLoader(this.#buckets, this.#zones, directSlotsMax)
   }
 
   /** What there is no room for is left out, as by `insert`. */
   finishLoad(loader: IndexLoader): void {
     loader.close()
-    const { lateCount, lateKnown } = loader
+    const { lateCount } = loader
     for (let i = 0; i < lateCount; i++) {
       const page = loader.latePage(i)
       if (!this.#makeRoom()) this.#zones.forget(page)
-      else this.#place(loader.latePlace(i), loader.lateTag(i), page, lateKnown)
+      else this.#place(loader.latePlace(i), loader.lateTag(i), page)
     }
   }
 

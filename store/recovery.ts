@@ -13,7 +13,7 @@ import { PAGE_BYTES } from './layout.js'
 import type { SharedContext } from './writer-context.js'
 import { isSameStore, type StoreIdentity, type ZoneHeader } from './zone-header.js'
 import type { ZoneIo } from './zone-io.js'
-import { ZoneLoader } from './zone-loader.js'
+import { type OpenedZone, ZoneLoader } from './zone-loader.js'
 import { type ScannedZone, ZoneScanner } from './zone-scan.js'
 
 /** What a start found. */
@@ -204,16 +204,19 @@ export class Recovery {
     for (const physical of this.#readOnly) await this.#gatherMarksOf(physical, loader)
     const read = await this.#besides(wanted, INDEXES_SHARE, MARKS_SHARE, zone => loader.read(zone))
     const classes = this.#classesOf(wanted, writers.length)
-    const opened = read.map((zone, at) => loader.open(zone, classes[at]!))
+    const turn = new Turn()
+    const opened: OpenedZone[] = []
+    for (const [at, zone] of read.entries()) {
+      opened.push(loader.open(zone, classes[at]!))
+      if (turn.isLong) await turn.end()
+    }
     load.begin()
-    let rested = performance.now()
     for (const [at, zone] of opened.entries()) {
       loader.enter(zone)
       this.#tell(1 - ((1 - MARKS_SHARE) * (opened.length - at - 1)) / opened.length)
-      if (performance.now() - rested < TURN_MS) continue
-      await new Promise(resolve => setImmediate(resolve))
-      rested = performance.now()
+      if (turn.isLong) await turn.end()
     }
+    while (load.settleSome()) if (turn.isLong) await turn.end()
     index.finishLoad(load)
     return loader.zoneSequenceMax
   }
@@ -248,6 +251,20 @@ export class Recovery {
     const end = await this.#scanner.endOf(physical, header)
     if (end !== null && end.trailer.lastDeadlineMs <= nowMs) return null
     return this.#scanner.scan(physical, header, pages, end)
+  }
+}
+
+/** Work that waits for nothing, in pieces: others of the process have their turns between. */
+class Turn {
+  #begun = performance.now()
+
+  get isLong(): boolean {
+    return performance.now() - this.#begun > TURN_MS
+  }
+
+  async end(): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve))
+    this.#begun = performance.now()
   }
 }
 

@@ -5,14 +5,14 @@
  * many records it will get for each page. Then come their hashes.
  */
 import type { Engine } from './engine.js'
-import { readHashes, readIndex } from './group-index.js'
+import { GroupPages, readHashes } from './group-index.js'
 import { areAlike, type IndexLoader } from './index-loader.js'
 import { PAGE_BYTES } from './layout.js'
 import { type DeadRecords, MarkBook } from './mark-book.js'
 import { MarkList, readMarks } from './marks.js'
 import { indexedMarksPages } from './marks-pages.js'
 import type { SharedContext } from './writer-context.js'
-import type { ScannedGroup, ScannedZone, ZoneScanner } from './zone-scan.js'
+import type { ScannedZone, ZoneScanner } from './zone-scan.js'
 import { ZoneTail } from './zone-tail.js'
 import { ZONE_SEALED } from './zones.js'
 
@@ -31,6 +31,8 @@ export interface OpenedZone extends ReadZone {
 
 export class ZoneLoader {
   readonly #book = new MarkBook()
+  /** Of the group that is being looked at. */
+  readonly #pages = new GroupPages()
 
   constructor(
     private readonly scanner: ZoneScanner,
@@ -78,16 +80,13 @@ export class ZoneLoader {
     for (const { trailer, index: bytes } of groups) {
       this.context.startAt(trailer.nextSequence)
       this.#seenDeadline(vzone, trailer.lastDeadlineMs)
-      readIndex(bytes, trailer, {
-        onPage: (page, pages, records) => this.#tell(vzone, page, pages, records, dead),
-        onMarks() {},
-      })
+      this.#pages.read(bytes, trailer)
+      this.#tell(vzone, dead)
     }
     this.context.startAt(tail.nextSequence)
     this.#seenDeadline(vzone, tail.lastDeadlineMs)
-    for (const { page, pages, records } of tail.pages) {
-      if (records > 0) this.#tell(vzone, page, pages, records, dead)
-    }
+    this.#pages.take(tail.pages)
+    this.#tell(vzone, dead)
     const writer = writers[resumedBy]
     if (writer === undefined) zones.state[vzone] = ZONE_SEALED
     else {
@@ -98,79 +97,105 @@ export class ZoneLoader {
     return { ...zone, vzone }
   }
 
-  #tell(
-    vzone: number,
-    page: number,
-    pages: number,
-    records: number,
-    dead: DeadRecords | null,
-  ): void {
+  /** What comes with the pages that are being looked at. */
+  #tell(vzone: number, dead: DeadRecords | null): void {
+    const { count, pages, lengths, records } = this.#pages
     const { zones, pagesPerZone } = this.engine.parts
-    const live = records - (dead === null ? 0 : dead.countIn(page, records))
-    this.loader.tell(vzone * pagesPerZone + page, live)
-    zones.records[vzone]! += records
-    zones.liveRecords[vzone]! += live
-    if (pages > 1) zones.noteRun(vzone, page, pages, pagesPerZone)
+    const { loader } = this
+    const base = vzone * pagesPerZone
+    let all = 0
+    let allLive = 0
+    for (let i = 0; i < count; i++) {
+      const page = pages[i]!
+      const live = records[i]! - (dead === null ? 0 : dead.countIn(page, records[i]!))
+      loader.tell(base + page, live)
+      all += records[i]!
+      allLive += live
+      if (lengths[i]! > 1) zones.noteRun(vzone, page, lengths[i]!, pagesPerZone)
+    }
+    zones.records[vzone]! += all
+    zones.liveRecords[vzone]! += allLive
   }
 
   /** When all zones have been opened. */
   enter({ vzone, header, groups, tail }: OpenedZone): void {
     const { loader } = this
     const dead = this.#book.deadOf(header.sequence)
-    for (const group of groups) this.#enterGroup(group, vzone, dead)
-    for (const { page, first, records } of tail.pages) {
-      const at = loader.room(records)
-      loader.places.set(tail.places.subarray(first, first + records), at)
-      loader.tags.set(tail.tags.subarray(first, first + records), at)
-      this.#enterPage(vzone, page, records, dead)
+    for (const { index, trailer } of groups) {
+      this.#pages.read(index, trailer)
+      loader.hold(trailer.records)
+      readHashes(index, trailer, loader.places, loader.tags)
+      this.#enterPages(vzone, dead)
     }
+    this.#pages.take(tail.pages)
+    loader.hold(tail.records)
+    loader.places.set(tail.places.subarray(0, tail.records))
+    loader.tags.set(tail.tags.subarray(0, tail.records))
+    this.#enterPages(vzone, dead)
   }
 
-  #enterGroup({ index, trailer }: ScannedGroup, vzone: number, dead: DeadRecords | null): void {
+  /** Enters those that live of the pages that are being looked at; their hashes are in the loader's columns. */
+  #enterPages(vzone: number, dead: DeadRecords | null): void {
     const { loader } = this
-    const view = new DataView(index.buffer, index.byteOffset, index.length)
-    readIndex(index, trailer, {
-      onPage: (page, _pages, records, first) => {
-        const at = loader.room(records)
-        readHashes(view, trailer, first, records, loader.places, loader.tags, at)
-        this.#enterPage(vzone, page, records, dead)
-      },
-      onMarks() {},
-    })
+    const { count, pages, records } = this.#pages
+    const base = vzone * this.engine.parts.pagesPerZone
+    let first = 0
+    let live = 0
+    for (let i = 0; i < count; i++) {
+      const page = pages[i]!
+      const isWhole = dead === null || dead.countIn(page, records[i]!) === 0
+      const end = isWhole
+        ? this.#keep(first, records[i]!, live)
+        : this.#keepLive(base, page, first, records[i]!, live, dead)
+      loader.pages.fill(loader.pageOf(base + page), live, end)
+      first += records[i]!
+      live = end
+    }
+    loader.enter(live)
   }
 
-  /** What was written to the loader's room is of this page. */
-  #enterPage(vzone: number, page: number, records: number, dead: DeadRecords | null): void {
-    const { loader } = this
-    const locator = vzone * this.engine.parts.pagesPerZone + page
-    const isWhole = dead === null || dead.countIn(page, records) === 0
-    const live = isWhole ? records : this.#moveLive(locator, page, records, dead)
-    loader.take(live, loader.pageOf(locator))
+  /** Brings a page's hashes, from `first` on, to `live` and on. Gives where they end. */
+  #keep(first: number, records: number, live: number): number {
+    if (live !== first) {
+      this.loader.places.copyWithin(live, first, first + records)
+      this.loader.tags.copyWithin(live, first, first + records)
+    }
+    return live + records
   }
 
-  /** Brings those of the loader's room that live to its begin. Gives how many. */
-  #moveLive(locator: number, page: number, records: number, dead: DeadRecords): number {
+  /** As `keep`, without those that are dead. `base`: the locator of the zone's first page. */
+  #keepLive(
+    base: number,
+    page: number,
+    first: number,
+    records: number,
+    live: number,
+    dead: DeadRecords,
+  ): number {
     const { places, tags } = this.loader
-    const first = this.loader.room(records)
     for (let i = 0; i < records; i++) {
-      if (dead.has(page, i) && this.#hasTwin(page, i, records, dead)) {
-        this.engine.twins.add(locator * 256 + i)
+      if (dead.has(page, i) && this.#hasTwin(page, first, i, records, dead)) {
+        this.engine.twins.add((base + page) * 256 + i)
       }
     }
-    let live = first
+    let end = live
     for (let i = 0; i < records; i++) {
       if (dead.has(page, i)) continue
-      places[live] = places[first + i]!
-      tags[live] = tags[first + i]!
-      live++
+      places[end] = places[first + i]!
+      tags[end++] = tags[first + i]!
     }
-    return live - first
+    return end
   }
 
   /** Whether the index leads to a dead record, because a living one of its page is alike. */
-  #hasTwin(page: number, record: number, records: number, dead: DeadRecords): boolean {
+  #hasTwin(
+    page: number,
+    first: number,
+    record: number,
+    records: number,
+    dead: DeadRecords,
+  ): boolean {
     const { places, tags } = this.loader
-    const first = this.loader.room(records)
     const at = first + record
     for (let i = 0; i < records; i++) {
       const isAlike = areAlike(places[at]!, tags[at]!, places[first + i]!, tags[first + i]!)

@@ -27,7 +27,8 @@ export class ZoneTail {
   nextSequence = 0
   /** Ms since the epoch; Infinity when a record has none, -Infinity without records. */
   lastDeadlineMs = Number.NEGATIVE_INFINITY
-  #records = 0
+  /** Of all its pages, in their order. */
+  records = 0
 
   private constructor(private readonly keys: KeyHash) {}
 
@@ -57,7 +58,7 @@ export class ZoneTail {
   }
 
   #add({ kind, bytes, base, page, pages }: TailPage): void {
-    const first = this.#records
+    const first = this.records
     if (kind !== 0) this.nextSequence = Math.max(this.nextSequence, sequenceOf(bytes, base) + 1)
     if (kind === KIND_RUN) {
       this.#addRecord(bytes, base + RUN_HEADER_BYTES, runKeyBytes(bytes, base))
@@ -69,7 +70,7 @@ export class ZoneTail {
       this.#addRecord(bytes, slotAt(bytes, base, slot), keyBytesOf(bytes, base, slot))
       this.#seen(deadlineOf(bytes, base, slot))
     }
-    this.pages.push({ kind, page, pages, first, records: this.#records - first })
+    this.pages.push({ kind, page, pages, first, records: this.records - first })
   }
 
   #seen(deadlineMs: number): void {
@@ -77,14 +78,14 @@ export class ZoneTail {
   }
 
   #addRecord(bytes: Uint8Array, at: number, keyBytes: number): void {
-    if (this.#records === this.places.length) {
+    if (this.records === this.places.length) {
       this.places = widened(this.places)
       this.tags = widened(this.tags)
     }
     this.keys.hash(bytes.subarray(at, at + keyBytes))
-    this.places[this.#records] = this.keys.place
-    this.tags[this.#records] = this.keys.tag
-    this.#records++
+    this.places[this.records] = this.keys.place
+    this.tags[this.records] = this.keys.tag
+    this.records++
   }
 }
 

@@ -2,11 +2,30 @@
  * An index of very many entries, and the plainest memory of them: columns.
  */
 import { expect } from 'vitest'
+import type { IndexLoader } from '../../store/index-loader.js'
 import { ObjectIndex } from '../../store/object-index.js'
 import { Prng } from '../fakes/prng.js'
 
 /** Different places, and different tags. */
 export const HASHES = 1 << 18
+
+/** Gives a loader entries, as many at a time as a group may have. */
+export function enterAll(
+  loader: IndexLoader,
+  entries: readonly (readonly [place: number, tag: number, page: number])[],
+  atOnce: number,
+): void {
+  for (let from = 0; from < entries.length; from += atOnce) {
+    const some = entries.slice(from, from + atOnce)
+    loader.hold(some.length)
+    for (const [i, [place, tag, page]] of some.entries()) {
+      loader.places[i] = place
+      loader.tags[i] = tag
+      loader.pages[i] = page
+    }
+    loader.enter(some.length)
+  }
+}
 
 /** Many entries, of which typed arrays remember all. */
 export class Crowd {
@@ -46,9 +65,13 @@ export class Crowd {
       loader.tell(this.#locators[i]!, 1)
     }
     loader.begin()
+    loader.hold(objects)
     for (let i = 0; i < objects; i++) {
-      loader.put(this.#places[i]!, this.#tags[i]!, loader.pageOf(this.#locators[i]!))
+      loader.places[i] = this.#places[i]!
+      loader.tags[i] = this.#tags[i]!
+      loader.pages[i] = loader.pageOf(this.#locators[i]!)
     }
+    loader.enter(objects)
     this.index.finishLoad(loader)
     this.count = objects
   }

@@ -3,9 +3,10 @@
  * what is rare: many entries of one hash, locators that outgrow their bits, tables that double, ids that come back.
  */
 import { describe, expect, test } from 'vitest'
+import { DIRECT_SLOTS_MAX } from '../../store/index-loader.js'
 import { ObjectIndex } from '../../store/object-index.js'
 import { Prng } from '../fakes/prng.js'
-import { Crowd, HASHES } from './index-crowd.js'
+import { Crowd, enterAll, HASHES } from './index-crowd.js'
 import { NaiveIndex } from './naive-index.js'
 
 interface Shape {
@@ -82,16 +83,14 @@ class Pair {
       pages.set(locator, [...(pages.get(locator) ?? []), key])
       model.insert(key, locator)
     }
-    const loader = index.beginLoad()
+    const loader = index.beginLoad(prng.chance(0.5) ? 0 : DIRECT_SLOTS_MAX)
     for (const [locator, keys] of pages) loader.tell(locator, keys.length)
     loader.begin()
-    for (const [locator, keys] of pages) {
+    const entries = [...pages].flatMap(([locator, keys]) => {
       const page = loader.pageOf(locator)
-      for (const key of keys) {
-        const [place, tag] = numbers(key)
-        loader.put(place, tag, page)
-      }
-    }
+      return keys.map(key => [...numbers(key), page] as const)
+    })
+    enterAll(loader, entries, prng.pick([1, 100, 5000]))
     index.finishLoad(loader)
     expect(index.entries).toBe(count)
     for (const key of model.keys) this.check(key)
@@ -247,7 +246,12 @@ describe('growth', () => {
     const loader = index.beginLoad()
     loader.tell(locator, keys.length)
     loader.begin()
-    for (const [place, tag] of keys) loader.put(place!, tag!, loader.pageOf(locator))
+    const page = loader.pageOf(locator)
+    enterAll(
+      loader,
+      keys.map(([place, tag]) => [place!, tag!, page]),
+      700,
+    )
     index.finishLoad(loader)
     expect(index.entries).toBe(keys.length)
     for (const [at, [place, tag]] of keys.entries()) {
@@ -355,7 +359,9 @@ describe('limits', () => {
     loader.tell(zone * 4 + 1, 200_000)
     loader.begin()
     const page = loader.pageOf(zone * 4 + 1)
-    for (let i = 0; i < 200_000; i++) loader.put(prng.below(HASHES), prng.below(HASHES), page)
+    for (let i = 0; i < 200_000; i++) {
+      enterAll(loader, [[prng.below(HASHES), prng.below(HASHES), page]], 1)
+    }
     index.finishLoad(loader)
     expect(index.entries).toBeGreaterThan(index.slots * 0.97)
     expect(index.entries).toBeLessThanOrEqual(index.slots)

@@ -185,7 +185,7 @@ export const HOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'store/key-hash.ts': ['constructor'],
   'store/object-index.ts': ['constructor', 'memoryBytes', 'openZone', 'beginLoad', '#widenFound'],
   'store/index-buckets.ts': ['constructor', 'memoryBytes', '#makePlane', '#dropPlane'],
-  'store/index-loader.ts': ['constructor', 'begin', '#widenLate'],
+  'store/index-loader.ts': ['constructor', 'begin', 'hold', '#widenLate'],
   'store/index-placer.ts': ['constructor'],
   'store/index-spill.ts': ['#widen', 'widened'],
   'store/index-zones.ts': ['constructor'],
