@@ -42,6 +42,20 @@ const HUGE_ZONE_BYTES_MIN = 32 * 1024 * 1024
 /** As the real drives that are known: enough for a store's lifetime classes. */
 const ACTIVE_DEFAULT = 14
 
+/** What may be given; a typo would be a drive of another kind. */
+const OPTION_NAMES: Readonly<Record<keyof DeviceOptions, true>> = {
+  ...{ zoneCount: true, zoneSizeBytes: true, zoneCapacityBytes: true, conventionalCount: true },
+  ...{ maxOpen: true, maxActive: true, maxAppendBytes: true, blockSizeBytes: true },
+  ...{ bytes: true, readOnly: true },
+}
+
+function checkNames(options: DeviceOptions): void {
+  const unknown = Object.keys(options).find(name => !(name in OPTION_NAMES))
+  if (unknown === undefined) return
+  const why = `${unknown} is no option of a device: there are ${Object.keys(OPTION_NAMES).join(', ')}`
+  throw new DeviceError('DEVICE_ERR_OPTION', why)
+}
+
 /**
  * Opens a device.
  *
@@ -52,6 +66,7 @@ export async function openDevice(
   target: DeviceTarget,
   { readOnly = false, ...options }: DeviceOptions = {},
 ): Promise<ZonedDevice> {
+  checkNames(options)
   if (typeof target !== 'string') {
     const given = geometryFor({ ...options, bytes: target.memory }, 'memory')
     return createMemoryDrive({ ...given, buffers: await lazyBuffers(given, target.hugePages) })

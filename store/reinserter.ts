@@ -9,9 +9,9 @@
 import type { Clock } from './clock.js'
 import { type Engine, FOUND } from './engine.js'
 import type { Heat } from './heat.js'
-import { AT_KIND, KIND_RUN, KIND_SLAB, PAGE_BYTES } from './layout.js'
-import { RUN_HEADER_BYTES, runKeyBytes, runPagesAt } from './run.js'
-import { AT_SLOTS, isUsed, keyBytesOf, slotAt } from './slab.js'
+import { AT_KIND, KIND_RUN, PAGE_BYTES } from './layout.js'
+import { PageRecords } from './page-records.js'
+import { runPagesAt } from './run.js'
 import type { ZoneIo } from './zone-io.js'
 import { ZoneScanner } from './zone-scan.js'
 
@@ -27,6 +27,7 @@ export class Reinserter {
   #room = 0
   #isReading = false
   #isStopped = false
+  readonly #records = new PageRecords()
 
   constructor(
     private readonly engine: Engine,
@@ -70,15 +71,9 @@ export class Reinserter {
 
   /** Moves what is hot in a page, or in all pages of a run. */
   #take(kind: number, bytes: Uint8Array, base: number, locator: number): void {
-    if (kind === KIND_RUN) {
-      this.#move(locator, bytes, base, base + RUN_HEADER_BYTES, runKeyBytes(bytes, base))
-    }
-    const slots = kind === KIND_SLAB ? bytes[base + AT_SLOTS]! : 0
-    for (let slot = 0; slot < slots; slot++) {
-      if (!isUsed(bytes, base, slot)) continue
-      const at = slotAt(bytes, base, slot)
-      this.#move(locator, bytes, base, at, keyBytesOf(bytes, base, slot))
-    }
+    const records = this.#records
+    records.begin(kind, bytes, base)
+    while (records.next()) this.#move(locator, bytes, base, records.keyAt, records.keyBytes)
   }
 
   #end(vzone: number): void {

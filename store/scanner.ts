@@ -9,17 +9,9 @@ import type { Clock } from './clock.js'
 import type { DriveReader } from './drive-reader.js'
 import type { Engine } from './engine.js'
 import { StoreError } from './errors.js'
-import { AT_KIND, KIND_RUN, KIND_SLAB } from './layout.js'
-import { RUN_HEADER_BYTES, runDeadline, runKeyBytes, runPagesAt, runValueBytes } from './run.js'
-import {
-  AT_SLOTS,
-  deadlineOf,
-  isUsed,
-  keyBytesOf,
-  slotAt,
-  usedBelow,
-  valueBytesOf,
-} from './slab.js'
+import { AT_KIND, KIND_RUN } from './layout.js'
+import { PageRecords } from './page-records.js'
+import { runPagesAt } from './run.js'
 
 export interface ScannedObject {
   readonly key: Buffer
@@ -40,6 +32,8 @@ interface Position {
 }
 
 export class Scanner {
+  readonly #records = new PageRecords()
+
   constructor(
     private readonly engine: Engine,
     private readonly reader: DriveReader,
@@ -79,31 +73,21 @@ export class Scanner {
     let pages = 1
     if (found !== null) {
       const { bytes, base } = found
-      const kind = bytes[base + AT_KIND]
-      if (kind === KIND_SLAB) this.#slab(bytes, base, locator, objects)
-      if (kind === KIND_RUN) {
-        this.#run(bytes, base, locator, objects)
-        pages = runPagesAt(bytes, base)
-      }
+      const kind = bytes[base + AT_KIND]!
+      this.#list(kind, bytes, base, locator, objects)
+      if (kind === KIND_RUN) pages = runPagesAt(bytes, base)
     }
     return { sequence, page: page + pages }
   }
 
-  #slab(bytes: Uint8Array, base: number, locator: number, objects: ScannedObject[]): void {
-    for (let slot = 0; slot < bytes[base + AT_SLOTS]!; slot++) {
-      if (!isUsed(bytes, base, slot)) continue
-      const at = slotAt(bytes, base, slot)
-      const key = Buffer.from(bytes.subarray(at, at + keyBytesOf(bytes, base, slot)))
-      const deadline = deadlineOf(bytes, base, slot)
-      const record = usedBelow(bytes, base, slot)
-      this.#add(objects, key, valueBytesOf(bytes, base, slot), deadline, locator, record)
+  #list(kind: number, bytes: Uint8Array, base: number, locator: number, to: ScannedObject[]): void {
+    const records = this.#records
+    records.begin(kind, bytes, base)
+    while (records.next()) {
+      const { keyAt, keyBytes, valueBytes, deadlineMs, record } = records
+      const key = Buffer.from(bytes.subarray(keyAt, keyAt + keyBytes))
+      this.#add(to, key, valueBytes, deadlineMs, locator, record)
     }
-  }
-
-  #run(bytes: Uint8Array, base: number, locator: number, objects: ScannedObject[]): void {
-    const at = base + RUN_HEADER_BYTES
-    const key = Buffer.from(bytes.subarray(at, at + runKeyBytes(bytes, base)))
-    this.#add(objects, key, runValueBytes(bytes, base), runDeadline(bytes, base), locator, 0)
   }
 
   /** Only what lives, and what the index still names here. */

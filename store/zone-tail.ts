@@ -6,8 +6,8 @@ import { ITEM_MARKS, ITEM_NOTHING } from './group-index.js'
 import type { GroupWriter } from './group-writer.js'
 import type { KeyHash } from './key-hash.js'
 import { KIND_MARKS, KIND_RUN, KIND_SLAB } from './layout.js'
-import { RUN_HEADER_BYTES, runDeadline, runKeyBytes } from './run.js'
-import { AT_SLOTS, deadlineOf, isUsed, keyBytesOf, sequenceOf, slotAt } from './slab.js'
+import { PageRecords } from './page-records.js'
+import { sequenceOf } from './slab.js'
 import type { ScannedZone, TailPage, ZoneScanner } from './zone-scan.js'
 
 interface ReadPage {
@@ -29,6 +29,7 @@ export class ZoneTail {
   lastDeadlineMs = Number.NEGATIVE_INFINITY
   /** Of all its pages, in their order. */
   records = 0
+  readonly #each = new PageRecords()
 
   private constructor(private readonly keys: KeyHash) {}
 
@@ -60,15 +61,10 @@ export class ZoneTail {
   #add({ kind, bytes, base, page, pages }: TailPage): void {
     const first = this.records
     if (kind !== 0) this.nextSequence = Math.max(this.nextSequence, sequenceOf(bytes, base) + 1)
-    if (kind === KIND_RUN) {
-      this.#addRecord(bytes, base + RUN_HEADER_BYTES, runKeyBytes(bytes, base))
-      this.#seen(runDeadline(bytes, base))
-    }
-    const slots = kind === KIND_SLAB ? bytes[base + AT_SLOTS]! : 0
-    for (let slot = 0; slot < slots; slot++) {
-      if (!isUsed(bytes, base, slot)) continue
-      this.#addRecord(bytes, slotAt(bytes, base, slot), keyBytesOf(bytes, base, slot))
-      this.#seen(deadlineOf(bytes, base, slot))
+    this.#each.begin(kind, bytes, base)
+    while (this.#each.next()) {
+      this.#addRecord(bytes, this.#each.keyAt, this.#each.keyBytes)
+      this.#seen(this.#each.deadlineMs)
     }
     this.pages.push({ kind, page, pages, first, records: this.records - first })
   }
@@ -82,7 +78,7 @@ export class ZoneTail {
       this.places = widened(this.places)
       this.tags = widened(this.tags)
     }
-    this.keys.hash(bytes.subarray(at, at + keyBytes))
+    this.keys.hashIn(bytes, at, keyBytes)
     this.places[this.records] = this.keys.place
     this.tags[this.records] = this.keys.tag
     this.records++

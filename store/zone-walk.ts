@@ -10,12 +10,14 @@ import {
   ITEM_NOTHING,
   ITEM_RUN,
   indexPagesFor,
+  readHashes,
   readIndex,
 } from './group-index.js'
+import { KeyHash } from './key-hash.js'
 import { KIND_MARKS, KIND_RUN, PAGE_BYTES } from './layout.js'
 import type { MarkBook } from './mark-book.js'
-import { runDeadline } from './run.js'
-import { AT_SLOTS, deadlineOf, isUsed, usedCount } from './slab.js'
+import { PageRecords } from './page-records.js'
+import { sequenceOf, usedCount } from './slab.js'
 import type { ZoneHeader } from './zone-header.js'
 import type { ScannedGroup, TailPage, ZoneScanner } from './zone-scan.js'
 
@@ -35,7 +37,12 @@ export interface WalkedZone {
 interface Expected {
   readonly pages: number
   readonly records: number
+  /** Of the keys of its records, in their order. */
+  readonly places: Int32Array
+  readonly tags: Int32Array
 }
+
+const NO_HASHES = new Int32Array(0)
 
 interface Span {
   readonly from: number
@@ -54,6 +61,10 @@ export class ZoneWalker {
   readonly #damaged = new Set<number>()
   #physical = 0
   #sequence = -1
+  #keys = new KeyHash(0, 0)
+  readonly #each = new PageRecords()
+  /** What is behind the last index was written later than that. */
+  #tailSequence = 0
 
   constructor(
     private readonly scanner: ZoneScanner,
@@ -83,6 +94,7 @@ export class ZoneWalker {
       return
     }
     this.#sequence = header.sequence
+    this.#keys = new KeyHash(...header.identity.seeds)
     const { groups, tailPage } = await this.scanner.scan(physical, header, pages)
     let from = 1
     for (const group of groups) {
@@ -92,6 +104,7 @@ export class ZoneWalker {
       const expected = expectedOf(group)
       await this.#indexed({ from: trailer.firstPage, end, expected, isFound: true })
       from = trailer.trailerPage + 1
+      this.#tailSequence = trailer.nextSequence
     }
     await this.#lost({ from, end: tailPage, expected: null, isFound: false })
     await this.#tail({ from: tailPage, end: pages, expected: null, isFound: true })
@@ -104,7 +117,7 @@ export class ZoneWalker {
       const expected = span.expected!.get(found.page)
       if (expected === undefined) continue
       const isIt = found.pages === expected.pages && recordsIn(found) === expected.records
-      if (found.kind === 0 || !isIt) continue
+      if (found.kind === 0 || !isIt || !this.#hasKeys(found, expected)) continue
       seen.add(found.page)
       this.#count(found, true)
     }
@@ -112,6 +125,18 @@ export class ZoneWalker {
       if (seen.has(page)) continue
       for (let each = page; each < page + pages; each++) this.#damaged.add(each)
     }
+  }
+
+  /** Whether it has the very records that its index speaks of: a slab of another page may be whole. */
+  #hasKeys({ kind, bytes, base }: TailPage, { places, tags }: Expected): boolean {
+    const each = this.#each
+    each.begin(kind, bytes, base)
+    while (each.next()) {
+      this.#keys.hashIn(bytes, each.keyAt, each.keyBytes)
+      const { place, tag } = this.#keys
+      if (places[each.record] !== place || tags[each.record] !== tag) return false
+    }
+    return true
   }
 
   /** Pages of a group whose index is damaged, that index with them. */
@@ -125,6 +150,7 @@ export class ZoneWalker {
   /** Pages behind the last index. */
   async #tail(span: Span): Promise<void> {
     const items: number[] = []
+    const sequences = new Set<number>()
     let records = 0
     let strange: TailPage[] = []
     const judge = (end: number): void => {
@@ -145,6 +171,10 @@ export class ZoneWalker {
         continue
       }
       judge(found.page)
+      const sequence = sequenceOf(found.bytes, found.base)
+      // No two pages of a store have one sequence: this is a page of another place.
+      if (sequence < this.#tailSequence || sequences.has(sequence)) this.#damaged.add(found.page)
+      sequences.add(sequence)
       this.#count(found, true)
       const pageRecords = recordsIn(found)
       records += Math.max(0, pageRecords)
@@ -181,15 +211,9 @@ export class ZoneWalker {
       this.#marksPages++
       return
     }
-    if (kind === KIND_RUN) {
-      this.#countRecord(runDeadline(bytes, base), page, 0, isFound)
-      return
-    }
-    let record = 0
-    for (let slot = 0; slot < bytes[base + AT_SLOTS]!; slot++) {
-      if (!isUsed(bytes, base, slot)) continue
-      this.#countRecord(deadlineOf(bytes, base, slot), page, record++, isFound)
-    }
+    const each = this.#each
+    each.begin(kind, bytes, base)
+    while (each.next()) this.#countRecord(each.deadlineMs, page, each.record, isFound)
   }
 
   #countRecord(deadlineMs: number, page: number, record: number, isFound: boolean): void {
@@ -202,9 +226,19 @@ export class ZoneWalker {
 
 function expectedOf({ index, trailer }: ScannedGroup): Map<number, Expected> {
   const expected = new Map<number, Expected>()
+  const places = new Int32Array(trailer.records)
+  const tags = new Int32Array(trailer.records)
+  readHashes(index, trailer, places, tags)
+  let first = 0
   const reader: IndexReader = {
-    onPage: (page, pages, records) => expected.set(page, { pages, records }),
-    onMarks: page => expected.set(page, { pages: 1, records: -1 }),
+    onPage: (page, pages, records) => {
+      const end = first + records
+      const hashes = { places: places.subarray(first, end), tags: tags.subarray(first, end) }
+      expected.set(page, { pages, records, ...hashes })
+      first = end
+    },
+    onMarks: page =>
+      expected.set(page, { pages: 1, records: -1, places: NO_HASHES, tags: NO_HASHES }),
   }
   readIndex(index, trailer, reader)
   return expected

@@ -36,6 +36,12 @@ function flip(path: string, at: number, bit: number): void {
   closeSync(fd)
 }
 
+function put(path: string, page: number, bytes: Uint8Array): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, bytes, 0, PAGE_BYTES, page * PAGE_BYTES)
+  closeSync(fd)
+}
+
 interface Check {
   isWhole: boolean
   damagedPages: number
@@ -77,6 +83,39 @@ describe('check', () => {
       flip(path, at, bit)
     }
     expect(digests()).toEqual(before)
+  })
+
+  it('finds a whole slab in the place of another', async () => {
+    const seed = randomInt(2 ** 31)
+    const random = randomOf(seed)
+    await store('fill', '--bytes', '16M', '--objects', '22k', '--ttl-mix', '1h:50,none:50')
+    const { zones } = await json<Check>('check')
+    const page = (zone: number, at: number) =>
+      new Uint8Array(readFileSync(fileOf(zone)).subarray(at * PAGE_BYTES, (at + 1) * PAGE_BYTES))
+    const slabs = zones.flatMap(({ zone, pages }) =>
+      Array.from({ length: pages - 1 }, (_, at) => ({ zone, page: at + 1, isFull: pages === 256 })),
+    )
+    const isSlab = (bytes: Uint8Array) => bytes[4] === 0x53 && bytes[5] === 0x5a && bytes[7] === 1
+    let [inTails, inGroups] = [0, 0]
+    while (inTails < 5 || inGroups < 15) {
+      const [from, to] = [slabs[random(slabs.length)]!, slabs[random(slabs.length)]!]
+      // Behind the last index only pages that are older, or of the same zone, give themselves away.
+      if (from === to || (!to.isFull && from.zone !== to.zone)) continue
+      const [copy, original] = [page(from.zone, from.page), page(to.zone, to.page)]
+      if (!isSlab(copy) || !isSlab(original)) continue
+      if (to.isFull) inGroups++
+      else inTails++
+      put(fileOf(to.zone), to.page, copy)
+      const { code, out } = await store('check', '--json')
+      const what = `seed ${seed}: page ${from.page} of zone ${from.zone} in page ${to.page} of zone ${to.zone}`
+      expect(code, what).toBe(1)
+      const found = JSON.parse(out) as Check
+      const damaged = found.zones.find(({ zone }) => zone === to.zone)!.damagedPages
+      // Of two pages that say the same the second is taken for the copy.
+      expect([[to.page], [Math.max(from.page, to.page)]], what).toContainEqual(damaged)
+      put(fileOf(to.zone), to.page, original)
+    }
+    expect((await json<Check>('check')).isWhole).toBe(true)
   })
 
   it('finds every page of a damaged run, and prints it for people', async () => {
