@@ -15,19 +15,27 @@ const CLEAR = '\r\u001b[K'
 const COLUMNS_DEFAULT = 80
 
 export class ProgressLine {
-  readonly #beganMs: number
+  readonly #madeMs: number
+  /** Of what is being counted. */
+  #beganMs: number
   #drawnMs = Number.NEGATIVE_INFINITY
   #isDrawn = false
 
   constructor(private readonly io: Io) {
-    this.#beganMs = io.nowMs()
+    this.#madeMs = io.nowMs()
+    this.#beganMs = this.#madeMs
+  }
+
+  /** Something else is counted from now on: its rate is its own. */
+  begin(): void {
+    this.#beganMs = this.io.nowMs()
   }
 
   /** `done` of `total` things are: a bar, the rate, the time left. */
   share(what: string, done: number, total: number, things: string): void {
     const nowMs = this.io.nowMs()
     if (!this.#isDue(nowMs)) return
-    const elapsedMs = nowMs - this.#beganMs
+    const elapsedMs = Math.max(1, nowMs - this.#beganMs)
     const rate = (done / elapsedMs) * 1000
     const part = total === 0 ? 1 : done / total
     const leftMs = done === 0 ? 0 : ((total - done) * elapsedMs) / done
@@ -48,7 +56,7 @@ export class ProgressLine {
   }
 
   #isDue(nowMs: number): boolean {
-    if (!this.io.errIsTerminal || nowMs - this.#beganMs < AFTER_MS) return false
+    if (!this.io.errIsTerminal || nowMs - this.#madeMs < AFTER_MS) return false
     if (nowMs - this.#drawnMs < EVERY_MS) return false
     this.#drawnMs = nowMs
     return true

@@ -16,7 +16,7 @@ import { setAtOnce } from './store-fill.js'
 import type { StoreRun } from './store-objects.js'
 import { MADE_KEY_BYTES, MadeObjects, madeKey, mixed } from './store-objects-made.js'
 import { withStore } from './store-target.js'
-import { formatCount, formatSize, formatTable, left, right } from './table.js'
+import { formatCount, formatSize, formatTable, left, plural, right } from './table.js'
 
 const BATCH = 1000
 const TTL_MS = 3_600_000
@@ -51,6 +51,7 @@ async function measure(
 ): Promise<Measured | null> {
   const { io, progress } = watch
   const latencies = new Latencies()
+  progress.begin()
   let untimed = 0
   let untimedMs = 0
   for (let from = 0; from < count; from += BATCH) {
@@ -192,7 +193,7 @@ export function formatBench(result: BenchResult): string {
   ])
   const head = isInterrupted ? 'interrupted: ' : ''
   const what = `${head}${formatCount(objects)} objects, keys of ${MADE_KEY_BYTES} B, values of ${formatSize(valueBytes)}, one operation at a time`
-  const ended = `${formatCount(expiry.objects)} objects in ${expiry.zones} zones expired and gone in ${formatTime(expiry.ms)}`
+  const ended = `${formatCount(expiry.objects)} objects in ${plural(expiry.zones, 'zone')} expired and gone in ${formatTime(expiry.ms)}`
   const clock = `each percentile has a call of the clock in it, ${formatNs(clockNs)}`
   return `${what}\n${formatTable(columns, lines)}${ended}\n${clock}\n`
 }

@@ -41,3 +41,19 @@ test('in fewer columns less of it, in whole parts', () => {
     expect(isWhole || isPart, line).toBe(true)
   }
 })
+
+test('the rate is of what is counted now', () => {
+  const lines: string[] = []
+  let nowMs = 0
+  const err = (text: string) => void lines.push(text)
+  const progress = new ProgressLine({
+    errIsTerminal: true,
+    err,
+    nowMs: () => nowMs,
+  } as unknown as Io)
+  nowMs = 60_000
+  progress.begin()
+  nowMs = 62_000
+  progress.share('get', 1000, 4000, 'operations')
+  expect(lines.join('')).toContain('1k of 4k, 500 operations/s, 6s left')
+})

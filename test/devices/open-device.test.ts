@@ -61,6 +61,16 @@ describe('a directory', () => {
     await (await openDevice(directory, { bytes: 1, zoneSizeBytes: MIB })).dispose()
   })
 
+  test('with an option that there is none of', async () => {
+    const options = { zoneCapacity: 4096 } as never
+    await expect(openDevice({ memory: 4 * MIB }, options)).rejects.toMatchObject({
+      code: 'DEVICE_ERR_OPTION',
+      message: expect.stringContaining(
+        'zoneCapacity is no option of a device: there are zoneCount',
+      ),
+    })
+  })
+
   test('with nothing in it, or something else', async () => {
     const missing = { code: 'DEVICE_ERR_MISSING' }
     const empty = join(root, 'empty')
