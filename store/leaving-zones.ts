@@ -71,7 +71,10 @@ export class LeavingZones {
     await io.flush()
   }
 
-  /** What can't be read is lost: of a zone that failed, as a rule. */
+  /**
+   * What cannot be read is lost: of a zone that went offline. What its marks named lives again after the next restart, if it
+   * has not expired by then.
+   */
   async #carry({ physical, pages }: LeavingZone): Promise<void> {
     const { io, pagesPerZone } = this.parts
     const scanner = new ZoneScanner(io.device, pagesPerZone)
@@ -106,10 +109,13 @@ export class LeavingZones {
     const left = found.lastDeadlineMs - cells[NOW]!
     if (left <= 0) return
     const list = marks[classes.classOf(left)]!
+    const before = list.length
     for (let index = 0; index < found.length; index++) {
       const sequence = found.zoneSequenceOf(index)
       if (wanted.has(sequence)) list.add(sequence, found.pageOf(index), found.recordOf(index))
     }
+    // A page of which nothing is needed must not keep the zone that the others come into.
+    if (list.length === before) return
     list.lastDeadlineMs = Math.max(list.lastDeadlineMs, found.lastDeadlineMs)
   }
 }
