@@ -1,8 +1,9 @@
 /**
  * Finds a slot for an entry: in one of its two buckets, or by moving others to their other bucket (cuckoo hashing).
  *
- * Most inserts into a table that is 97 % full need one move at most: each full bucket has 16 entries with 16 other buckets, and
- * a bit says of each whether it has room, without a look into it. Else entries are pushed on at random, each step with that
+ * Two in three inserts find both buckets full, and then one move is enough as a rule: each full bucket has 16 entries with 16
+ * other buckets, and a bit says of each whether it has room, without a look into it: some eight are looked at (IndexBuckets'
+ * `#setLimit` has to do with that). Else entries are pushed on at random, each step with that
  * look ahead. What is still without a place goes to the spill.
  */
 import { type IndexBuckets, SLOTS } from './index-buckets.js'
