@@ -102,7 +102,7 @@ export class IndexLoader {
     this.#late = new Int32Array((Math.ceil(this.#told * LATE_SHARE) + BATCH + 1) * LATE_WORDS)
   }
 
-  /** What `put` wants to know of a locator that was told. */
+  /** What the column of pages is to have for a locator that was told. */
   pageOf(locator: number): number {
     return this.#zones.pageOf(locator)
   }
