@@ -206,7 +206,7 @@ export class Store implements AsyncDisposable {
     }
   }
 
-  /** The values in the order of the keys; what is on the drive is read at once, at depth. */
+  /** The values in the order of the keys; what is on the drive is read at once, at depth. Rejects if one of them does. */
   async getMany(keys: readonly Key[]): Promise<(Buffer | undefined)[]> {
     return Promise.all(
       keys.map(key => {
