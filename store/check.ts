@@ -5,9 +5,9 @@
  * and the index of one group in memory, not the objects.
  *
  * What counts as damaged: a page that an index speaks of and that is not what it says, though it may be whole: its records have
- * other keys; all pages of an index that does not have
- * its checksum (then the records of its group are lost, though their slabs may be whole);  a page of a zone that is still
- * being written which is nothing, or is older than its place, or a second time there. Not so the beginning of an index whose end a power cut took.
+ * other keys; all pages of an index that does not have its checksum (then the records of its group are lost, though their slabs
+ * may be whole); a page of a zone that is still being written which is nothing, or is older than its place, or a second time
+ * there. Not so the beginning of an index whose end a power cut took.
  */
 import { type DeviceOptions, type DeviceTarget, openDevice } from '../devices/index.js'
 import type { ZoneDescriptor, ZonedDevice } from '../zone-model/index.js'

@@ -146,10 +146,10 @@ function beginRecords(
   valueBytes: number,
   cells: Float64Array,
 ): void {
-  const time = cells[DEADLINE]!
+  const deadline = cells[DEADLINE]!
+  const time = deadline === Number.POSITIVE_INFINITY ? 0 : deadline
   view.setUint8(base + AT_KEY_BYTES, keyBytes)
   view.setUint16(base + AT_VALUE_BYTES, valueBytes, true)
-  if (time === Number.POSITIVE_INFINITY) return
   const high = Math.floor(time / 2 ** 32)
   view.setUint32(base + AT_DEADLINE, time - high * 2 ** 32, true)
   view.setUint16(base + AT_DEADLINE + 4, high, true)
@@ -181,9 +181,7 @@ function takeAsItIs(
     if (valueBytes !== view.getUint16(base + AT_VALUE_BYTES, true)) return CHANGES
   } else if (valueWidth === 1 && free > 255) return CHANGES
   const time = cells[DEADLINE]!
-  const first =
-    view.getUint32(base + AT_DEADLINE, true) +
-    view.getUint16(base + AT_DEADLINE + 4, true) * 2 ** 32
+  const first = firstDeadline(view, base)
   let delta = 0
   if (first !== 0) {
     const after = time - first
@@ -264,11 +262,7 @@ function fitColumns(
   const widths = bytes[base + AT_WIDTHS]!
   const time = cells[DEADLINE]!
   const isTimed = time !== Number.POSITIVE_INFINITY
-  if (isEmpty(bytes, base)) {
-    bytes[base + AT_KEY_BYTES] = keyBytes
-    writeU16(bytes, base + AT_VALUE_BYTES, valueBytes)
-    writeU48(bytes, base + AT_DEADLINE, isTimed ? time : 0)
-  }
+  if (isEmpty(bytes, base)) beginRecords(stage.view, base, keyBytes, valueBytes, cells)
   const first = readU48(bytes, base + AT_DEADLINE)
   if (isTimed !== (first !== 0)) return false
   let keyWidth = keyWidthOf(widths)
